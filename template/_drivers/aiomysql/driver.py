@@ -1,0 +1,262 @@
+"""Everything about MySQL, MariaDB and aiomysql that the rest of the service need not know."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Table,
+    event,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateTable
+
+from app.core.failures import Failure
+
+__all__ = [
+    "DEFAULT_URL",
+    "MIGRATION_OPTIONS",
+    "STREAM_OPTIONS",
+    "check_url",
+    "engine_options",
+    "failure_of",
+    "migration_lock",
+    "partial_index",
+    "prepare",
+    "update_returning_ids",
+    "upsert",
+]
+
+DEFAULT_URL = "mysql+aiomysql://app:app@localhost:3306/app"
+
+STREAM_OPTIONS: dict[str, Any] = {}
+
+MIGRATION_LOCK = "LEFT(CONCAT('migrate:', DATABASE()), 64)"  # such locks are the whole server's
+MIGRATION_LOCK_SECONDS = 300
+
+NO_SUCH_NAME = 1305
+YEAR_SECONDS = 31_536_000
+FAILURES = {
+    1062: Failure.DUPLICATE,
+    1586: Failure.DUPLICATE,
+    1451: Failure.REFERENCE,
+    1452: Failure.REFERENCE,
+    1048: Failure.MISSING_VALUE,
+    1364: Failure.MISSING_VALUE,
+    3819: Failure.RULE,  # MySQL
+    4025: Failure.RULE,  # MariaDB
+    1264: Failure.INVALID_VALUE,
+    1265: Failure.INVALID_VALUE,
+    1292: Failure.INVALID_VALUE,
+    1366: Failure.INVALID_VALUE,
+    1406: Failure.INVALID_VALUE,
+    1690: Failure.INVALID_VALUE,
+    1020: Failure.BUSY,
+    1205: Failure.BUSY,
+    1213: Failure.BUSY,
+    3572: Failure.BUSY,
+    1317: Failure.TIMEOUT,
+    1969: Failure.TIMEOUT,  # MariaDB
+    3024: Failure.TIMEOUT,  # MySQL
+    1021: Failure.UNAVAILABLE,
+    1040: Failure.UNAVAILABLE,
+    1053: Failure.UNAVAILABLE,
+    1114: Failure.UNAVAILABLE,
+    1203: Failure.UNAVAILABLE,
+    1927: Failure.UNAVAILABLE,
+    2002: Failure.UNAVAILABLE,
+    2003: Failure.UNAVAILABLE,
+    2006: Failure.UNAVAILABLE,
+    2013: Failure.UNAVAILABLE,
+}
+
+
+@compiles(DateTime, "mysql", "mariadb")
+def keep_microseconds(*_: Any, **__: Any) -> str:
+    """A plain DATETIME cuts them off."""
+    return "DATETIME(6)"
+
+
+@compiles(CreateTable, "mysql", "mariadb")
+def compare_text_exactly(element: CreateTable, compiler: Any, **options: Any) -> str:
+    """Make `A` and `a`, `é` and `e` different values, also for unique constraints."""
+    statement: str = compiler.visit_create_table(element, **options).rstrip()
+    if "COLLATE" in statement:
+        return statement
+    return f"{statement} DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+
+
+def check_url(url: URL) -> URL:
+    """Return the URL as SQLAlchemy needs it; raise `ValueError` if it names another database."""
+    backend, _, driver = url.drivername.partition("+")
+    if backend not in {"mysql", "mariadb"} or driver not in {"", "aiomysql"}:
+        raise ValueError("must start with mysql+aiomysql:// or mariadb+aiomysql://")
+    if not url.database:
+        raise ValueError("must name a database: mysql+aiomysql://user:password@host:3306/name")
+    return url.set(drivername=f"{backend}+aiomysql")
+
+
+def engine_options(
+    purpose: Literal["write", "read", "migrate"],
+    *,
+    connect_timeout: float,
+    statement_timeout: float | None,
+    lock_timeout: float | None,
+) -> dict[str, Any]:
+    """Options for `create_async_engine`. Timeouts in seconds; `None` is no limit.
+
+    The comments are code: `/*M!` runs on MariaDB only, `/*!80000` on MySQL only. The server
+    limits statements, because it does not notice when a client stops waiting for one.
+    """
+    setup = "SET SESSION time_zone = '+00:00'"
+    setup += ", sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION'"
+    setup += f", innodb_lock_wait_timeout = {max(1, round(lock_timeout or YEAR_SECONDS))}"
+    setup += f" /*M! , max_statement_time = {statement_timeout or 0} */"
+    setup += f" /*!80000 , max_execution_time = {round((statement_timeout or 0) * 1000)} */"
+    if purpose == "read":
+        setup += " /*M! , tx_read_only = 1 */ /*!80000 , transaction_read_only = 1 */"
+    options: dict[str, Any] = {
+        "connect_args": {
+            "charset": "utf8mb4",
+            "connect_timeout": connect_timeout,
+            "init_command": setup,
+        },
+        # The default, REPEATABLE READ, shows a transaction the database as it was at its start.
+        "isolation_level": "READ COMMITTED",
+    }
+    if purpose == "read":
+        # A SELECT is one round trip instead of three, and sees what READ COMMITTED sees.
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    return options
+
+
+def prepare(
+    engine: AsyncEngine,
+    purpose: Literal["write", "read", "migrate"],  # noqa: ARG001 - other databases need it
+    *,
+    ping_after_idle: float,
+) -> None:
+    """Validate connections before use.
+
+    A connection that is known to be closed is replaced for free; one that lay idle for more
+    than `ping_after_idle` seconds is asked first.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        # A private name, the one by which aiomysql's own pool finds out.
+        if connection.driver_connection._reader.at_eof():
+            raise DisconnectionError("The connection was closed while it lay in the pool.")
+        now = time.monotonic()
+        if now - record.info.get("idle_since", now) > ping_after_idle:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:
+                raise DisconnectionError(
+                    "The connection was lost while it lay in the pool."
+                ) from error
+
+
+def failure_of(error: DBAPIError) -> Failure | None:
+    """Return what went wrong, or `None` for what is a bug of the service."""
+    cause = error.driver_exception
+    code, *details = cause.args or (None,)
+    if code == NO_SUCH_NAME and str(details).startswith("['SAVEPOINT"):
+        return Failure.BUSY  # a deadlock has rolled the whole transaction back, savepoints and all
+    if code in FAILURES:
+        return FAILURES[code]
+    if error.connection_invalidated or isinstance(cause, OSError):
+        return Failure.UNAVAILABLE
+    return None
+
+
+def upsert(
+    target: type[DeclarativeBase] | Table, *, key: Sequence[str], update: Sequence[str]
+) -> Any:
+    """Insert, or update the columns `update` of the row that has the same `key`.
+
+    `key` are the columns of a unique constraint; the database looks at all of them, so let the
+    table have only one besides its primary key. Without columns to update, an existing row
+    stays as it is. Pass the rows as parameters, sorted by the key, none of them twice.
+    """
+    statement = insert(target)
+    columns = statement.table.columns
+    if not update:
+        return statement.on_duplicate_key_update({key[0]: columns[key[0]]})
+    changing = (column.name for column in columns if column.onupdate is not None)
+    names = {*update, *changing}
+    return statement.on_duplicate_key_update({name: statement.inserted[name] for name in names})
+
+
+async def update_returning_ids(
+    session: AsyncSession,
+    model: Any,
+    values: Mapping[str, Any],
+    *where: ColumnElement[bool],
+) -> Sequence[Any]:
+    """Lock the rows that match, update them, and return their ids: UPDATE has no RETURNING."""
+    ids = (await session.scalars(select(model.id).where(*where).with_for_update())).all()
+    await session.execute(update(model).where(model.id.in_(ids)).values(**values))
+    return ids
+
+
+def partial_index(where: str) -> dict[str, Any]:  # noqa: ARG001 - other databases need it
+    """Options for an `Index` of only some rows: there is none here, the index has all rows."""
+    return {}
+
+
+@contextmanager
+def migration_lock(connection: Connection) -> Iterator[None]:
+    """Let one process migrate at a time. Raises `TimeoutError` after five minutes of waiting."""
+    taken = connection.scalar(text(f"SELECT GET_LOCK({MIGRATION_LOCK}, {MIGRATION_LOCK_SECONDS})"))
+    connection.commit()
+    if taken != 1:
+        raise TimeoutError("Another process has been migrating this database for five minutes.")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text(f"SELECT RELEASE_LOCK({MIGRATION_LOCK})"))
+        connection.commit()
+
+
+def normalized_default(default: str | None) -> str | None:
+    if default is None:
+        return None
+    default = default.strip().lower()
+    while default.startswith("(") and default.endswith(")"):
+        default = default[1:-1].strip()
+    default = default.replace("current_timestamp()", "current_timestamp").strip("'")
+    default = {"false": "0", "true": "1"}.get(default, default)
+    try:
+        return str(Decimal(default).normalize())
+    except InvalidOperation:
+        return default
+
+
+def default_differs(
+    _: Any, __: Any, ___: Any, found: str | None, ____: Any, rendered: str | None
+) -> bool:
+    """The server writes defaults in its own way: `false` as `0`, a text in quotes or without."""
+    return normalized_default(found) != normalized_default(rendered)
+
+
+MIGRATION_OPTIONS: dict[str, Any] = {"compare_server_default": default_differs}

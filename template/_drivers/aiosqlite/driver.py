@@ -1,0 +1,246 @@
+"""Everything about SQLite and aiosqlite that the rest of the service need not know."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    event,
+    text,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.core.failures import Failure
+
+__all__ = [
+    "DEFAULT_URL",
+    "MIGRATION_OPTIONS",
+    "STREAM_OPTIONS",
+    "check_url",
+    "engine_options",
+    "failure_of",
+    "migration_lock",
+    "partial_index",
+    "prepare",
+    "update_returning_ids",
+    "upsert",
+]
+
+DEFAULT_URL = "sqlite+aiosqlite:///app.db"
+
+STREAM_OPTIONS: dict[str, Any] = {}
+
+# The beginnings of SQLite's own names for its errors.
+FAILURES = {
+    "SQLITE_CONSTRAINT_UNIQUE": Failure.DUPLICATE,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": Failure.DUPLICATE,
+    "SQLITE_CONSTRAINT_ROWID": Failure.DUPLICATE,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": Failure.REFERENCE,
+    "SQLITE_CONSTRAINT_TRIGGER": Failure.REFERENCE,  # ON DELETE RESTRICT is one inside
+    "SQLITE_CONSTRAINT_NOTNULL": Failure.MISSING_VALUE,
+    "SQLITE_CONSTRAINT_CHECK": Failure.RULE,
+    "SQLITE_MISMATCH": Failure.INVALID_VALUE,
+    "SQLITE_TOOBIG": Failure.INVALID_VALUE,
+    "SQLITE_BUSY": Failure.BUSY,
+    "SQLITE_LOCKED": Failure.BUSY,
+    "SQLITE_INTERRUPT": Failure.TIMEOUT,
+    "SQLITE_CANTOPEN": Failure.UNAVAILABLE,
+    "SQLITE_FULL": Failure.UNAVAILABLE,
+    "SQLITE_IOERR": Failure.UNAVAILABLE,
+    "SQLITE_READONLY_DBMOVED": Failure.UNAVAILABLE,
+}
+
+
+@compiles(BigInteger, "sqlite")
+def count_up_large_keys(*_: Any, **__: Any) -> str:
+    """Every INTEGER has 64 bits, and only a key of that name counts up by itself."""
+    return "INTEGER"
+
+
+def check_url(url: URL) -> URL:
+    """Return the URL as SQLAlchemy needs it; raise `ValueError` if it names another database."""
+    if url.drivername not in {"sqlite+aiosqlite", "sqlite"}:
+        raise ValueError("must start with sqlite+aiosqlite:///")
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError(
+            "must name a file, which all connections share: sqlite+aiosqlite:///app.db"
+        )
+    return url.set(drivername="sqlite+aiosqlite")
+
+
+def engine_options(
+    purpose: Literal["write", "read", "migrate"],
+    *,
+    connect_timeout: float,  # noqa: ARG001 - a file needs none, other databases do
+    statement_timeout: float | None,  # noqa: ARG001
+    lock_timeout: float | None,
+) -> dict[str, Any]:
+    """Options for `create_async_engine`. Timeouts in seconds; `None` is no limit."""
+    options: dict[str, Any] = {"connect_args": {"timeout": lock_timeout or 3600}}
+    if purpose == "read":
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    if purpose == "write":
+        # There is one writer at a time. In the pool they wait in line, in SQLite they would poll.
+        options |= {"pool_size": 1, "max_overflow": 0}
+    return options
+
+
+def prepare(
+    engine: AsyncEngine,
+    purpose: Literal["write", "read", "migrate"],
+    *,
+    ping_after_idle: float,  # noqa: ARG001 - a file need not be asked whether it is there
+) -> None:
+    """Set up and validate connections: write-ahead log, foreign keys, explicit BEGIN."""
+    # Migrations copy tables. With foreign keys on, dropping the old one deletes what refers to it
+    foreign_keys = "OFF" if purpose == "migrate" else "ON"
+    pragmas = ["journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={foreign_keys}"]
+    if purpose == "read":
+        pragmas.append("query_only=ON")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, the driver must not
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        # SQLite's own knows A to Z only, and a search should find É as é.
+        connection.create_function("lower", 1, fold_case, deterministic=True)
+        record.info["file"] = identify(engine.url.database)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(_: Any, record: ConnectionPoolEntry, __: Any) -> None:
+        """Do not go on writing to a file that was deleted or replaced by a backup."""
+        if record.info["file"] != identify(engine.url.database):
+            raise DisconnectionError("The database is another file than when it was opened.")
+
+    if purpose != "read":
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def on_begin(connection: Connection) -> None:
+            """Take the write lock at once: one who reads first and then writes is refused."""
+            options = connection.get_execution_options()
+            if options.get("isolation_level") != "AUTOCOMMIT":
+                connection.exec_driver_sql(options.get("begin", "BEGIN IMMEDIATE"))
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def on_invalidate(connection: Any, *_: Any) -> None:
+        """Stop what a cancelled task left running, and let go of its locks.
+
+        The private names are aiosqlite's; SQLAlchemy's own dialect uses both.
+        """
+        raw = connection.driver_connection
+        if raw._connection is not None:
+            raw._connection.interrupt()
+            raw._tx.put_nowait((None, raw._connection.rollback))
+
+
+def identify(file: str | None) -> tuple[int, int] | None:
+    try:
+        status = os.stat(file or "")
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def fold_case(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def failure_of(error: DBAPIError) -> Failure | None:
+    """Return what went wrong, or `None` for what is a bug of the service."""
+    name = getattr(error.driver_exception, "sqlite_errorname", "")
+    for beginning, failure in FAILURES.items():
+        if name.startswith(beginning):
+            return failure
+    return None
+
+
+def upsert(
+    target: type[DeclarativeBase] | Table, *, key: Sequence[str], update: Sequence[str]
+) -> Any:
+    """Insert, or update the columns `update` of the row that has the same `key`.
+
+    `key` are the columns of a unique constraint. Without columns to update, an existing row
+    stays as it is. Pass the rows as parameters, sorted by the key, none of them twice.
+    """
+    statement = insert(target)
+    if not update:
+        return statement.on_conflict_do_nothing(index_elements=key)
+    changing = (column.name for column in statement.table.columns if column.onupdate is not None)
+    names = {*update, *changing}
+    return statement.on_conflict_do_update(
+        index_elements=key, set_={name: statement.excluded[name] for name in names}
+    )
+
+
+async def update_returning_ids(
+    session: AsyncSession,
+    model: Any,
+    values: Mapping[str, Any],
+    *where: ColumnElement[bool],
+) -> Sequence[Any]:
+    """Update the rows that match, in one statement, and return their ids."""
+    statement = update(model).where(*where).values(**values).returning(model.id)
+    return (await session.scalars(statement)).all()
+
+
+def partial_index(where: str) -> dict[str, Any]:
+    """Options for an `Index` of only the rows for which the condition `where` is true."""
+    return {"sqlite_where": text(where)}
+
+
+@contextmanager
+def migration_lock(connection: Connection) -> Iterator[None]:  # noqa: ARG001 - others need it
+    """Let one process migrate at a time: BEGIN IMMEDIATE does, for the whole of an upgrade."""
+    yield
+
+
+def check_foreign_keys(*, ctx: Any, **_: Any) -> None:
+    """Refuse a revision, and roll the upgrade back, if rows refer to rows that are gone."""
+    if ctx.as_sql:
+        return
+    if broken := ctx.connection.execute(text("PRAGMA foreign_key_check")).all():
+        raise ValueError(f"The migration breaks references, the first of them: {broken[0]}")
+
+
+def normalized_default(default: str | None) -> str | None:
+    if default is None:
+        return None
+    default = default.strip().lower()
+    while default.startswith("(") and default.endswith(")"):
+        default = default[1:-1].strip()
+    default = {"false": "0", "true": "1"}.get(default, default).strip("'")
+    try:
+        return str(Decimal(default).normalize())
+    except InvalidOperation:
+        return default
+
+
+def default_differs(
+    _: Any, __: Any, ___: Any, found: str | None, ____: Any, rendered: str | None
+) -> bool:
+    """SQLite keeps the text of a default as it was written, `(false)` or `0` or `'0'`."""
+    return normalized_default(found) != normalized_default(rendered)
+
+
+MIGRATION_OPTIONS: dict[str, Any] = {
+    "compare_server_default": default_differs,
+    "on_version_apply": check_foreign_keys,
+    "render_as_batch": True,  # SQLite cannot alter most things: the table is copied instead
+    "transactional_ddl": True,
+}

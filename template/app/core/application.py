@@ -1,0 +1,86 @@
+"""Assemble the application: `app/main.py` does it with the service's own routers and settings."""
+
+import asyncio
+import gc
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import Receive, Scope, Send
+
+from app.core import errors, health
+from app.core.database import Database
+from app.core.logs import RequestLog, configure_logs
+from app.core.openapi import document_problems
+from app.core.settings import CoreSettings
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+class Service(FastAPI):
+    """FastAPI with one format for errors, in its answers and in its documentation."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document_problems(super().openapi())
+        return super().openapi()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            # A body that is declared as too long is refused in plain text, before the application
+            # sees it. Without the declaration it is counted as it comes, and refused by us.
+            headers = (header for header in scope["headers"] if header[0] != b"content-length")
+            scope = {**scope, "headers": list(headers)}
+        await super().__call__(scope, receive, send)
+
+
+def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
+    """Build the application. Nothing connects before it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configure_logs(level=settings.log_level, json=settings.log_json)
+        database = Database(settings)
+        app.state.database = database
+        app.state.readiness = health.Readiness(
+            database.health_engine, timeout=settings.ready_timeout_seconds
+        )
+        report = asyncio.create_task(app.state.readiness.report())
+        spare_the_collector()
+        try:
+            yield
+        finally:
+            report.cancel()
+            app.state.readiness.close()
+            await database.dispose()
+
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
+    app = Service(
+        title=project["tool"]["service"]["title"],
+        version=project["project"]["version"],
+        description=project["project"]["description"],
+        lifespan=lifespan,
+        max_body_size=settings.max_body_bytes,
+        redirect_slashes=False,  # the redirect would go to whatever host the caller names
+        docs_url="/docs" if settings.docs_enabled else None,
+        redoc_url="/redoc" if settings.docs_enabled else None,
+        openapi_url="/openapi.json" if settings.docs_enabled else None,
+    )
+    app.include_router(health.router)
+    app.include_router(router)
+    app.add_middleware(RequestLog)
+    errors.handle_errors(app)
+    return app
+
+
+def spare_the_collector() -> None:
+    """Keep the garbage collector off what lives for ever, and let it run less often.
+
+    It took a quarter of the time of a request, and most of the slowest ones.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)

@@ -1,0 +1,80 @@
+"""Many rows at a time: in chunks, so that memory and statements stay small."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import CursorResult, delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import driver
+from app.core.models import Base
+
+T = TypeVar("T")
+
+Row = Mapping[str, Any]
+CHUNK_SIZE = 1000  # within the parameters that any of the databases takes in one statement
+
+
+def in_chunks(items: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:
+    """Insert the rows and return how many. Defaults apply; constructors are not called."""
+    count = 0
+    for chunk in in_chunks(rows):
+        await session.execute(insert(model), chunk)
+        count += len(chunk)
+    return count
+
+
+async def update_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:
+    """Update the rows by the primary key that each of them has; return how many were given."""
+    count = 0
+    for chunk in in_chunks(rows):
+        await session.execute(update(model), chunk)
+        count += len(chunk)
+    return count
+
+
+async def upsert_rows(
+    session: AsyncSession,
+    model: type[Base],
+    rows: Iterable[Row],
+    *,
+    key: Sequence[str],
+    update: Sequence[str],
+) -> int:
+    """Insert the rows, or update the columns `update` where a row with the same `key` exists.
+
+    Of rows with the same key the last one counts. They are written in the order of their keys:
+    two upserts that take the same rows in a different order would wait for each other.
+    """
+    by_key = {tuple(row[name] for name in key): row for row in rows}
+    statement = driver.upsert(model, key=key, update=update)
+    for chunk in in_chunks(by_key[values] for values in sorted(by_key)):
+        await session.execute(statement, chunk)
+    return len(by_key)
+
+
+async def delete_rows(session: AsyncSession, model: Any, ids: Collection[Any]) -> int:
+    """Delete the rows with these ids, and what the database deletes with them; return how many."""
+    count = 0
+    for chunk in in_chunks(ids):
+        statement = delete(model).where(model.id.in_(chunk))
+        result: CursorResult[Any] = await session.execute(statement)  # type: ignore[assignment]
+        count += result.rowcount
+    return count
+
+
+async def update_by_ids(
+    session: AsyncSession, model: Any, ids: Collection[Any], values: Row
+) -> Sequence[Any]:
+    """Set the same values in the rows with these ids; return the ids of those that exist."""
+    found: list[Any] = []
+    for chunk in in_chunks(ids):
+        found += await driver.update_returning_ids(session, model, values, model.id.in_(chunk))
+    return found

@@ -1,0 +1,170 @@
+"""Sessions and transactions: where they come from, when they commit, what is run again."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session  # the base of ReadOnly below; nothing else here is synchronous
+
+from app.core import driver
+from app.core.engine import Turns, create_engine
+from app.core.errors import UnavailableError
+from app.core.failures import Failure
+from app.core.settings import CoreSettings
+
+T = TypeVar("T")
+
+
+class ReadOnlyError(RuntimeError):
+    """A read session was given something to write: the endpoint needs `SessionDep`."""
+
+
+class ReadOnly(Session):
+    def flush(self, objects: Any = None) -> None:  # noqa: ARG002 - the base class's
+        if self.new or self.dirty or self.deleted:
+            raise ReadOnlyError("This session only reads. Use SessionDep to write.")
+
+
+class ReadSession(AsyncSession):
+    """A session that refuses to write; its connections refuse too, whatever SQL they are given."""
+
+    sync_session_class = ReadOnly
+
+
+class Database:
+    """The database of this process: an engine to write, an engine to read, and their sessions.
+
+    A web process holds one from start to end (`DatabaseDep`); a script opens its own with
+    `open_database`. Sessions come from it only, never from a global.
+    """
+
+    def __init__(self, settings: CoreSettings, *, job: bool = False) -> None:
+        self.engine = create_engine(settings.primary_url, settings, "write", job=job)
+        self.read_engine = create_engine(settings.replica_url, settings, "read", job=job)
+        # Its own, so that a readiness check never waits behind requests.
+        self.health_engine = create_engine(
+            settings.primary_url, settings, "read", job=job, pool_size=1, max_overflow=0
+        )
+        # Not expired on commit: a response is built from records after it, without a query.
+        # Not reset but closed at the end: a session that is used too late fails and does not leak.
+        self._write = async_sessionmaker(
+            self.engine, expire_on_commit=False, close_resets_only=False
+        )
+        self._read = async_sessionmaker(
+            self.read_engine,
+            class_=ReadSession,
+            expire_on_commit=False,
+            close_resets_only=False,
+        )
+        wait = settings.database_pool_timeout_seconds if not job else 3600.0
+        self._write_turns = Turns(self.engine, timeout=wait)
+        self._read_turns = Turns(self.read_engine, timeout=wait)
+        self.deadline = None if job else settings.database_request_timeout_seconds
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One unit of work: commit at the end, roll back on any exception.
+
+        Raises `UnavailableError` if no connection is free in time or the work takes too long.
+        """
+        async with self._turn(self._write_turns, self.deadline), self._write.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A session that only reads, from the replica where there is one.
+
+        Each statement sees what is committed when it starts. Raises as `transaction` does.
+        """
+        async with self._turn(self._read_turns, self.deadline), self._read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[ReadSession]:
+        """A read session without a deadline, for results that are sent while they are read."""
+        async with self._turn(self._read_turns, None), self._read() as session:
+            try:
+                await session.connection(execution_options=driver.STREAM_OPTIONS)
+                yield session
+            except BaseException:
+                await session.invalidate()  # else some drivers first read what nobody wants
+                raise
+
+    async def run(self, unit: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 3) -> T:
+        """Run a unit of work in a transaction, again if it lost against another one.
+
+        The database ends one of two transactions that wait for each other, or that cannot both
+        be right. All of the work is repeated, so it does nothing but use the session it is given.
+        """
+        for attempt in range(1, attempts):
+            try:
+                async with self.transaction() as session:
+                    return await unit(session)
+            except DBAPIError as error:
+                if driver.failure_of(error) is not Failure.BUSY:
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
+        async with self.transaction() as session:
+            return await unit(session)
+
+    async def fetch(self, query: Callable[[ReadSession], Awaitable[T]]) -> T:
+        """Run a query in a read session of its own."""
+        async with self.read() as session:
+            return await query(session)
+
+    @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        return self.engine, self.read_engine, self.health_engine
+
+    async def dispose(self) -> None:
+        for engine in self.engines:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def _turn(self, turns: Turns, deadline: float | None) -> AsyncIterator[None]:
+        await turns.take()
+        try:
+            async with asyncio.timeout(deadline):
+                yield
+        except TimeoutError as error:
+            raise UnavailableError(Failure.TIMEOUT.detail) from error
+        finally:
+            turns.give_back()
+
+
+@asynccontextmanager
+async def open_database(settings: CoreSettings) -> AsyncIterator[Database]:
+    """The database for a script or a job: a small pool, and no deadlines."""
+    database = Database(settings, job=True)
+    try:
+        yield database
+    finally:
+        await database.dispose()
+
+
+async def get_database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.transaction() as session:
+        yield session
+
+
+async def get_read_session(request: Request) -> AsyncIterator[ReadSession]:
+    async with request.app.state.database.read() as session:
+        yield session
+
+
+# The scope is what makes a 2xx true: "function" commits before the response is sent. FastAPI's
+# default commits after it, when a failed commit can no longer become an error.
+SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+ReadSessionDep = Annotated[ReadSession, Depends(get_read_session, scope="function")]
+# For endpoints that open their own: a retried transaction, concurrent queries, a stream.
+DatabaseDep = Annotated[Database, Depends(get_database)]

@@ -1,0 +1,69 @@
+"""Engines: how this process is connected to a database, and who waits for a connection."""
+
+import asyncio
+from typing import Any, Literal
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.core import driver
+from app.core.errors import UnavailableError
+from app.core.settings import CoreSettings
+
+Purpose = Literal["write", "read", "migrate"]
+
+
+def create_engine(
+    url: URL, settings: CoreSettings, purpose: Purpose, *, job: bool = False, **options: Any
+) -> AsyncEngine:
+    """Create an engine. Nothing connects before its first use; `await engine.dispose()` closes it.
+
+    Statements of jobs and migrations may take as long as they need. `options` go to
+    SQLAlchemy's `create_async_engine` and win over the settings.
+    """
+    unhurried = job or purpose == "migrate"
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if purpose != "migrate":
+        pool = {
+            "pool_size": settings.database_job_pool_size if job else settings.database_pool_size,
+            "max_overflow": 0 if job else settings.database_max_overflow,
+            "pool_timeout": settings.database_pool_timeout_seconds,
+            "pool_recycle": settings.database_pool_recycle_seconds,
+        }
+    for_the_driver = driver.engine_options(
+        purpose,
+        connect_timeout=settings.database_connect_timeout_seconds,
+        statement_timeout=None if unhurried else settings.database_statement_timeout_seconds,
+        lock_timeout=None if purpose == "migrate" else settings.database_lock_timeout_seconds,
+    )
+    echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
+    engine = create_async_engine(url, **{**pool, **echo, **for_the_driver, **options})
+    driver.prepare(engine, purpose, ping_after_idle=settings.database_ping_after_idle_seconds)
+    return engine
+
+
+class Turns:
+    """A place in line for each connection: first come, first served.
+
+    SQLAlchemy's pool lets newcomers overtake those who wait, so that an unlucky request starves.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
+        pool: Any = engine.pool
+        self.places = asyncio.Semaphore(pool.size() + max(0, pool._max_overflow))
+        self.timeout = timeout
+
+    async def take(self) -> None:
+        """Wait for a place, at most `timeout` seconds: then raise `UnavailableError`."""
+        if not self.places.locked():
+            await self.places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self.places.acquire()
+        except TimeoutError:
+            raise UnavailableError("All connections to the database are in use.") from None
+
+    def give_back(self) -> None:
+        self.places.release()

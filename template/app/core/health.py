@@ -1,0 +1,118 @@
+"""Is the process alive, and can it serve? The first question does not ask the database."""
+
+import ast
+import asyncio
+import logging
+from pathlib import Path
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core import driver
+from app.core.errors import UnavailableError, problems
+
+logger = logging.getLogger(__name__)
+
+WHAT_TO_DO = "Start it (for development: docker compose up --detach --wait), or set DATABASE_URL."
+VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+def read_revisions(folder: Path) -> tuple[set[str], set[str]]:
+    """Return all revisions, and the newest: those that no other one follows.
+
+    The files are read, not run: importing Alembic would slow down every start of the service.
+    """
+    known: set[str] = set()
+    followed: set[str] = set()
+    for path in folder.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign):
+                name, value = ast.unparse(node.targets[0]), node.value
+            elif isinstance(node, ast.AnnAssign) and node.value is not None:
+                name, value = ast.unparse(node.target), node.value
+            else:
+                continue
+            if name in {"revision", "down_revision"}:
+                ids = ast.literal_eval(value)
+                ids = {ids} if isinstance(ids, str) else set(ids or ())
+                (known if name == "revision" else followed).update(ids)
+    return known, known - followed
+
+
+class Readiness:
+    """Asks the database on behalf of all who want to know, one question at a time."""
+
+    def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
+        self.engine = engine
+        self.timeout = timeout
+        self.known, self.newest = read_revisions(VERSIONS)
+        self.question: asyncio.Task[str | None] | None = None
+
+    async def find_trouble(self) -> str | None:
+        """Return why the service cannot serve and what to do about it, or `None` if it can."""
+        if self.question is None or self.question.done():
+            self.question = asyncio.create_task(self._ask())
+        # Not `wait_for`: closing a connection to a silent network outlasts the deadline.
+        done, _ = await asyncio.wait({self.question}, timeout=self.timeout)
+        return self.question.result() if done else f"The database is silent. {WHAT_TO_DO}"
+
+    async def report(self) -> None:
+        """Say in the log what is wrong. The service starts anyway, and serves once it is mended."""
+        if trouble := await self.find_trouble():
+            logger.error("Not ready: %s", trouble)
+
+    def close(self) -> None:
+        if self.question is not None:
+            self.question.cancel()
+
+    async def _ask(self) -> str | None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                found = await self._read_revision()
+        except TimeoutError:
+            return f"The database did not answer in time. {WHAT_TO_DO}"
+        except DBAPIError as error:
+            return f"The database cannot be reached: {error.orig}. {WHAT_TO_DO}"
+        # A revision that this code does not know is newer: a migration comes before the new code.
+        if found == self.newest or found - self.known:
+            return None
+        return (
+            f"The database is at revision {', '.join(sorted(found)) or 'none'}, the service needs "
+            f"{', '.join(sorted(self.newest))}. Run: alembic upgrade head"
+        )
+
+    async def _read_revision(self) -> set[str]:
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            try:
+                rows = await connection.scalars(text("SELECT version_num FROM alembic_version"))
+            except DBAPIError as error:
+                if driver.failure_of(error) is not None:
+                    raise
+                return set()  # there is no such table: never migrated
+            return set(rows)
+
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def read_liveness() -> Health:
+    return Health()
+
+
+@router.get("/ready", responses=problems(503))
+async def read_readiness(request: Request) -> Health:
+    readiness: Readiness = request.app.state.readiness
+    if trouble := await readiness.find_trouble():
+        logger.warning("Not ready: %s", trouble)
+        raise UnavailableError("The database is not ready. The log says why.")
+    return Health()

@@ -1,0 +1,26 @@
+"""The errors that every endpoint can answer, in the API's documentation."""
+
+from typing import Any
+
+from app.core.errors import MEDIA_TYPE, Problem, problems
+
+REFERENCES = "#/components/schemas/{model}"
+
+
+def document_problems(schema: dict[str, Any]) -> None:
+    """Put our error format where FastAPI's is, and the errors that any endpoint may answer."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            responses: dict[str, Any] = operation["responses"]
+            statuses = {status for status in responses if status >= "400"} | {"500", "503"}
+            if "requestBody" in operation:
+                statuses |= {"400", "413"}
+            for status in sorted(statuses):
+                content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCES.format(model="Problem")}}}
+                responses[status] = {**problems(int(status))[int(status)], "content": content}
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    for theirs in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(theirs, None)
+    ours = Problem.model_json_schema(ref_template=REFERENCES)
+    schemas |= ours.pop("$defs")
+    schemas["Problem"] = ours

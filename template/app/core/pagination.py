@@ -1,0 +1,98 @@
+"""Pages with a total for people who leaf through, and keyset pages for programs that read all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, Select, and_, func, inspect, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.interfaces import ORMOption
+
+T = TypeVar("T")
+
+# A page far behind costs as much as all before it: the limit is where keyset pages should be used.
+PageNumber = Annotated[int, Query(ge=1, le=10_000)]
+PageSize = Annotated[int, Query(ge=1, le=100)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Records `(page - 1) * size` to `page * size`, and how many there are in all."""
+
+    items: Sequence[T]
+    total: int
+    page: int
+    size: int
+
+
+@dataclass(frozen=True)
+class KeysetPage(Generic[T]):
+    """Records after a key, and the key to ask for the next ones; `None` at the end."""
+
+    items: Sequence[T]
+    next: UUID | None
+
+
+class PageRead(BaseModel, Generic[T]):
+    """A `Page` as a response."""
+
+    items: list[T]
+    total: int
+    page: int
+    size: int
+
+
+class KeysetPageRead(BaseModel, Generic[T]):
+    """A `KeysetPage` as a response. Pass `next` as `after` to go on."""
+
+    items: list[T]
+    next: UUID | None
+
+
+async def read_page(
+    session: AsyncSession,
+    query: Select[T],
+    *options: ORMOption,
+    page: int,
+    size: int,
+) -> Page[T]:
+    """Read one page of an ordered query. The count needs none of the loader `options`."""
+    entity: Any = query.column_descriptions[0]["entity"]
+    keys = inspect(entity).primary_key
+    counted = query.with_only_columns(*keys, maintain_column_froms=True).order_by(None).subquery()
+    total = await session.scalar(select(func.count()).select_from(counted)) or 0
+    rows = query.options(*options).limit(size).offset((page - 1) * size)
+    return Page((await session.scalars(rows)).unique().all(), total, page, size)
+
+
+async def read_keyset_page(
+    session: AsyncSession, query: Select[T], *, key: str, limit: int
+) -> KeysetPage[T]:
+    """Read `limit` rows of an ordered query, and one more to know whether there is a next page."""
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    more = len(rows) > limit
+    return KeysetPage(rows[:limit], getattr(rows[limit - 1], key) if more else None)
+
+
+def rows_after(
+    columns: Sequence[Any], values: Sequence[Any], *, descending: bool = False
+) -> ColumnElement[bool]:
+    """The rows that come after `values` in the order of `columns`, which are never NULL.
+
+    The bound on the first column is repeated: with it alone every database uses the index, with a
+    comparison of tuples some read all of it.
+    """
+
+    def beyond(column: Any, value: Any) -> ColumnElement[bool]:
+        return column < value if descending else column > value  # type: ignore[no-any-return]
+
+    first, value = columns[0], values[0]
+    if len(columns) == 1:
+        return beyond(first, value)
+    at_least = first <= value if descending else first >= value
+    rest = rows_after(columns[1:], values[1:], descending=descending)
+    return and_(at_least, or_(beyond(first, value), and_(first == value, rest)))

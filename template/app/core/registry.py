@@ -1,0 +1,14 @@
+"""Find the domains by their place in `app/domains`, so that none can be forgotten."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
+from app import domains
+
+
+def import_models() -> None:
+    """Import every domain's `models.py`: Alembic drops the tables that it cannot see."""
+    for domain in iter_modules(domains.__path__, "app.domains."):
+        if find_spec(f"{domain.name}.models") is not None:
+            import_module(f"{domain.name}.models")

@@ -1,0 +1,81 @@
+"""Queries that every table needs. A domain's own queries go into its `repository.py`."""
+
+from collections.abc import Collection, Sequence
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.interfaces import ORMOption
+
+from app.core.bulk import in_chunks
+from app.core.errors import NotFoundError, UnknownReferenceError
+from app.core.models import Record
+
+R = TypeVar("R", bound=Record)
+
+
+class Repository(Generic[R]):
+    """The records of one table, through one session. It flushes and never commits."""
+
+    model: type[R]
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def get(self, id: UUID, *options: ORMOption) -> R:
+        """Return the record, or raise `NotFoundError`."""
+        record = await self.find(id, *options)
+        if record is None:
+            raise NotFoundError(f"There is no {self.model.__name__.lower()} with this id.")
+        return record
+
+    async def get_referenced(self, id: UUID, *options: ORMOption) -> R:
+        """As `get`, for an id in the body of a request: raises `UnknownReferenceError`."""
+        record = await self.find(id, *options)
+        if record is None:
+            raise UnknownReferenceError(f"There is no {self.model.__name__.lower()} {id}.")
+        return record
+
+    async def find(self, id: UUID, *options: ORMOption) -> R | None:
+        # Not `session.get`: that ignores the options for a record that is in the session already.
+        query = select(self.model).where(self.model.id == id).options(*options)
+        return (await self.session.scalars(query)).unique().one_or_none()
+
+    async def get_many(self, ids: Collection[UUID], *options: ORMOption) -> Sequence[R]:
+        """Return those of the records that exist, in the order of their ids."""
+        found: dict[UUID, R] = {}
+        for chunk in in_chunks(ids):
+            query = select(self.model).where(self.model.id.in_(chunk)).options(*options)
+            found |= {record.id: record for record in (await self.session.scalars(query)).unique()}
+        return [found[key] for key in sorted(found)]
+
+    async def list(self, *options: ORMOption, limit: int, offset: int = 0) -> Sequence[R]:
+        """Return records, the oldest first."""
+        query = select(self.model).order_by(self.model.id).limit(limit).offset(offset)
+        return (await self.session.scalars(query.options(*options))).unique().all()
+
+    async def count(self) -> int:
+        return await self.session.scalar(select(func.count()).select_from(self.model)) or 0
+
+    async def add(self, record: R) -> R:
+        """Store the record: what the database refuses is raised here."""
+        self.session.add(record)
+        await self.session.flush()
+        return record
+
+    async def create(self, data: BaseModel) -> R:
+        """Store a new record with the values of the schema."""
+        return await self.add(self.model(**data.model_dump()))
+
+    async def update(self, record: R, data: BaseModel) -> R:
+        """Change what the caller sent, and leave the rest as it is."""
+        for name, value in data.model_dump(exclude_unset=True).items():
+            setattr(record, name, value)
+        await self.session.flush()
+        return record
+
+    async def delete(self, record: R) -> None:
+        await self.session.delete(record)
+        await self.session.flush()

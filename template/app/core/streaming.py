@@ -1,0 +1,79 @@
+"""Answers of any length in constant memory: one JSON document a line, sent while it is read."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Select
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.core.database import Database
+
+ROWS_AT_ONCE = 1000
+MEDIA_TYPE = "application/x-ndjson"
+
+
+async def read_chunks(
+    database: Database, query: Select[*tuple[Any, ...]], schema: type[BaseModel]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the rows of the query as lines of JSON, a thousand rows at a time."""
+    async with database.stream() as session:
+        result = await session.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
+        async for rows in result.partitions():
+            records = (schema.model_validate(row, from_attributes=True) for row in rows)
+            yield "".join(f"{record.model_dump_json()}\n" for record in records).encode()
+
+
+class NdjsonResponse(StreamingResponse):
+    """Sends the chunks, and closes their source whatever happens to the client.
+
+    The first chunk is read before the response starts: a database that is down is still a 503.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, first: bytes, rest: AsyncGenerator[bytes, None], status_code: int = 200
+    ) -> None:
+        self.rest = rest
+        super().__init__(self._body(first), status_code)
+
+    async def _body(self, first: bytes) -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in self.rest:
+            yield chunk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.rest.aclose()
+
+
+async def stream_rows(
+    database: Database, query: Select[*tuple[Any, ...]], schema: type[BaseModel]
+) -> NdjsonResponse:
+    """Answer with the rows of the query, which selects the columns that the schema names."""
+    chunks = read_chunks(database, query, schema)
+    return NdjsonResponse(await anext(chunks, b""), chunks)
+
+
+async def read_lines(request: Request, *, longest: int = 65_536) -> AsyncIterator[bytes]:
+    """Yield the lines of a request's body as they arrive, without their ends.
+
+    A line longer than `longest` bytes is cut off there and ends in NUL, so that it is not JSON.
+    """
+
+    def cut(line: bytes) -> bytes:
+        return line if len(line) <= longest else line[:longest] + b"\0"
+
+    rest = b""
+    async for chunk in request.stream():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield cut(line)
+        rest = rest[: longest + 1]
+    if rest:
+        yield cut(rest)

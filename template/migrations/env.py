@@ -1,0 +1,69 @@
+"""Run migrations against the database that the settings name."""
+
+import asyncio
+import logging
+from typing import Any, Literal
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlalchemy.sql.elements import False_, True_
+from sqlalchemy.types import TypeDecorator
+
+from app.core import driver
+from app.core.engine import create_engine
+from app.core.logs import configure_logs
+from app.core.models import Base
+from app.core.registry import import_models
+from app.settings import Settings
+
+
+def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
+    """Write plain SQLAlchemy into revisions: they outlive the code of the service."""
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return f"sa.{item.impl_instance!r}"
+    default = getattr(item, "arg", None)
+    if kind == "server_default" and isinstance(default, True_ | False_):
+        return f"sa.{default}()"
+    return False
+
+
+def configure(**options: Any) -> None:
+    context.configure(
+        target_metadata=Base.metadata,
+        render_item=render_item,
+        **driver.MIGRATION_OPTIONS,
+        **options,
+    )
+
+
+def migrate(connection: Connection) -> None:
+    with driver.migration_lock(connection):
+        configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+async def migrate_online(settings: Settings) -> None:
+    engine = create_engine(settings.primary_url, settings, "migrate")
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await engine.dispose()
+
+
+def print_sql(settings: Settings) -> None:
+    url = settings.primary_url.render_as_string(hide_password=False)
+    configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+import_models()
+settings = Settings()
+configure_logs(level=settings.log_level, json=settings.log_json)
+logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a list of its own parts
+if context.is_offline_mode():
+    print_sql(settings)
+else:
+    asyncio.run(migrate_online(settings))
