@@ -1,0 +1,35 @@
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, select, update
+
+from app.core.repository import Repository
+from app.domains.accounts.models import MAX_BALANCE_CENTS, Account, Transfer
+
+
+class AccountRepository(Repository[Account]):
+    model = Account
+
+    async def change_balance(self, account_id: UUID, by_cents: int) -> bool:
+        """Change the balance if the account may hold the result; tell whether it was changed.
+
+        The condition is part of the update, so that nothing can come between the two.
+        """
+        balance = Account.balance_cents + by_cents
+        result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
+            update(Account)
+            .where(Account.id == account_id, balance.between(0, MAX_BALANCE_CENTS))
+            .values(balance_cents=balance)
+            .execution_options(synchronize_session=False)
+        )
+        return result.rowcount == 1
+
+    async def lock(self, account_ids: Collection[UUID]) -> None:
+        """Let nobody else change these accounts. In one order: else two wait for each other."""
+        query = select(Account.id).where(Account.id.in_(account_ids)).order_by(Account.id)
+        await self.session.execute(query.with_for_update())
+
+
+class TransferRepository(Repository[Transfer]):
+    model = Transfer

@@ -1,0 +1,39 @@
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.errors import problems
+from app.domains.accounts.models import Account, Transfer
+from app.domains.accounts.repository import AccountRepository
+from app.domains.accounts.schemas import (
+    AccountCreate,
+    AccountRead,
+    BatchRead,
+    TransferBatch,
+    TransferCreate,
+    TransferRead,
+)
+from app.domains.accounts.service import AccountService, Batch
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.post("/accounts", status_code=201, response_model=AccountRead, responses=problems(409))
+async def open_account(data: AccountCreate, session: SessionDep) -> Account:
+    return await AccountService(session).open_account(data)
+
+
+@router.get("/accounts/{account_id}", response_model=AccountRead, responses=problems(404))
+async def read_account(account_id: UUID, session: ReadSessionDep) -> Account:
+    return await AccountRepository(session).get(account_id)
+
+
+@router.post("/transfers", status_code=201, response_model=TransferRead, responses=problems(409))
+async def transfer_money(data: TransferCreate, database: DatabaseDep) -> Transfer:
+    return await database.run(lambda session: AccountService(session).transfer(data))
+
+
+@router.post("/transfers/batch", response_model=BatchRead)
+async def transfer_batch(data: TransferBatch, database: DatabaseDep) -> Batch:
+    return await database.run(lambda session: AccountService(session).transfer_many(data.transfers))

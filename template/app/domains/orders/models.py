@@ -1,0 +1,74 @@
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
+
+from app.core.models import Cents, Name, Record
+
+
+class OrderStatus(StrEnum):
+    PENDING = "pending"
+    PAID = "paid"
+    SHIPPED = "shipped"
+    CANCELLED = "cancelled"
+
+
+class OrderItem(Record):
+    __tablename__ = "order_items"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("price_cents >= 0", name="price"),
+    )
+
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id", ondelete="CASCADE"), index=True)
+    name: Mapped[Name]
+    quantity: Mapped[int]
+    price_cents: Mapped[Cents]
+
+    order: Mapped["Order"] = relationship(back_populates="items", lazy="raise")
+
+
+class StatusChange(Record):
+    """What an order's status became, and when (`created_at`)."""
+
+    __tablename__ = "status_changes"
+
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id", ondelete="CASCADE"), index=True)
+    status: Mapped[str] = mapped_column(String(16))
+
+
+class Order(Record):
+    __tablename__ = "orders"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'paid', 'shipped', 'cancelled')", name="status"),
+        CheckConstraint("total_cents >= 0", name="total"),
+        Index("ix_orders_user_id_id", "user_id", "id"),  # a user's orders, the newest first
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    status: Mapped[str] = mapped_column(
+        String(16), default=OrderStatus.PENDING, server_default="pending"
+    )
+    total_cents: Mapped[Cents]
+
+    items: Mapped[list[OrderItem]] = relationship(
+        back_populates="order",
+        cascade="all, delete-orphan",
+        lazy="raise",
+        order_by=OrderItem.id,
+        passive_deletes=True,
+    )
+    # It grows for as long as the order lives: it is never loaded as a whole, only queried.
+    history: WriteOnlyMapped[StatusChange] = relationship(
+        cascade="all, delete-orphan", order_by=StatusChange.id, passive_deletes=True
+    )
+
+    @classmethod
+    def of(cls, user_id: UUID, items: Iterable[OrderItem]) -> Self:
+        """A new order; its total is that of its items."""
+        items = list(items)
+        total = sum(item.quantity * item.price_cents for item in items)
+        return cls(user_id=user_id, total_cents=total, items=items, status=OrderStatus.PENDING)

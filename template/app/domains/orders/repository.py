@@ -1,0 +1,81 @@
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Row, String, Uuid, bindparam, select, text
+
+from app.core.bulk import insert_rows, update_by_ids
+from app.core.repository import Repository
+from app.domains.orders.models import Order, OrderItem, OrderStatus, StatusChange
+
+ALL_ORDERS = select(
+    Order.id,
+    Order.user_id,
+    Order.status,
+    Order.total_cents,
+    Order.created_at,
+    Order.updated_at,
+).order_by(Order.id)
+
+# SQL as it is, where that says it best: bound parameters, and types for what comes back.
+TOTALS = (
+    text(
+        "SELECT status, COUNT(*) AS orders, SUM(total_cents) AS total_cents FROM orders"
+        " WHERE user_id = :user_id GROUP BY status ORDER BY status"
+    )
+    .bindparams(bindparam("user_id", type_=Uuid))
+    .columns(status=String, orders=BigInteger, total_cents=BigInteger)
+)
+
+
+class OrderRepository(Repository[Order]):
+    model = Order
+
+    async def list_latest(self, user_id: UUID, *, limit: int) -> Sequence[Order]:
+        """Return a user's orders, the newest first."""
+        query = select(Order).where(Order.user_id == user_id).order_by(Order.id.desc())
+        return (await self.session.scalars(query.limit(limit))).all()
+
+    async def sum_by_status(self, user_id: UUID) -> Sequence[Row[Any]]:
+        return (await self.session.execute(TOTALS, {"user_id": user_id})).all()
+
+    async def set_status(self, ids: Collection[UUID], status: OrderStatus) -> int:
+        """Set the status of those orders that exist, note it in their history, count them."""
+        changed = await update_by_ids(self.session, Order, sorted(set(ids)), {"status": status})
+        changes = ({"order_id": order_id, "status": status} for order_id in changed)
+        return await insert_rows(self.session, StatusChange, changes)
+
+    async def read_history(self, order: Order, *, limit: int) -> Sequence[StatusChange]:
+        return (await self.session.scalars(order.history.select().limit(limit))).all()
+
+    async def add_many(self, orders: Sequence[Order]) -> int:
+        """Store new orders with their items by two statements a thousand, not one for each."""
+        await insert_rows(
+            self.session,
+            Order,
+            (
+                {
+                    "id": order.id,
+                    "user_id": order.user_id,
+                    "status": order.status,
+                    "total_cents": order.total_cents,
+                }
+                for order in orders
+            ),
+        )
+        await insert_rows(
+            self.session,
+            OrderItem,
+            (
+                {
+                    "id": item.id,
+                    "order_id": order.id,
+                    "name": item.name,
+                    "quantity": item.quantity,
+                    "price_cents": item.price_cents,
+                }
+                for order in orders
+                for item in order.items
+            ),
+        )
+        return len(orders)

@@ -1,0 +1,119 @@
+from collections.abc import Sequence
+from tempfile import SpooledTemporaryFile
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.errors import problems
+from app.core.pagination import Limit
+from app.core.streaming import MEDIA_TYPE, NdjsonResponse, read_lines, stream_rows
+from app.domains.orders.models import Order, StatusChange
+from app.domains.orders.repository import ALL_ORDERS, OrderRepository
+from app.domains.orders.schemas import (
+    CustomerRead,
+    CustomerWithOrders,
+    Dashboard,
+    ImportRead,
+    OrderCreate,
+    OrderLine,
+    OrderRead,
+    StatusChangeRead,
+    StatusUpdate,
+    Updated,
+)
+from app.domains.orders.service import Import, OrderService
+from app.domains.users.repository import UserRepository
+
+router = APIRouter(tags=["orders"])
+
+ORDER = {"$ref": "#/components/schemas/OrderCreate"}
+
+
+@router.post("/orders", status_code=201, response_model=OrderRead, responses=problems(409))
+async def place_order(data: OrderCreate, session: SessionDep) -> Order:
+    return await OrderService(session).place(data)
+
+
+@router.patch("/orders", response_model=Updated, responses=problems(409))
+async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, int]:
+    """Set the status of many orders; run again if another request changes them at the same time."""
+    updated = await database.run(
+        lambda session: OrderRepository(session).set_status(data.ids, data.status)
+    )
+    return {"updated": updated}
+
+
+@router.post(
+    "/orders/import",
+    response_model=ImportRead,
+    responses=problems(409, 413),
+    max_body_size=8 * 1024 * 1024,
+    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": ORDER}}}},
+)
+async def import_orders(request: Request, database: DatabaseDep) -> Import:
+    """One order a line. All valid lines are stored, in one transaction, or none is."""
+    with SpooledTemporaryFile(max_size=1024 * 1024) as lines:
+        # Received first: a slow client should not hold a transaction open.
+        async for line in read_lines(request):
+            lines.write(line + b"\n")
+
+        async def import_lines(session: AsyncSession) -> Import:
+            lines.seek(0)
+            return await OrderService(session).import_lines(lines)
+
+        return await database.run(import_lines)
+
+
+@router.get(
+    "/orders/export",
+    response_class=NdjsonResponse,
+    responses={200: {"model": OrderLine}},
+)
+async def export_orders(database: DatabaseDep) -> NdjsonResponse:
+    """All orders, one a line."""
+    return await stream_rows(database, ALL_ORDERS, OrderLine)
+
+
+@router.get("/orders/{order_id}", response_model=OrderRead, responses=problems(404))
+async def read_order(order_id: UUID, session: ReadSessionDep) -> Order:
+    return await OrderRepository(session).get(order_id, selectinload(Order.items))
+
+
+@router.get(
+    "/orders/{order_id}/history", response_model=list[StatusChangeRead], responses=problems(404)
+)
+async def read_history(
+    order_id: UUID, session: ReadSessionDep, limit: Limit = 50
+) -> Sequence[StatusChange]:
+    orders = OrderRepository(session)
+    return await orders.read_history(await orders.get(order_id), limit=limit)
+
+
+@router.delete("/orders/{order_id}", status_code=204, responses=problems(404))
+async def delete_order(order_id: UUID, session: SessionDep) -> None:
+    orders = OrderRepository(session)
+    await orders.delete(await orders.get(order_id))
+
+
+@router.get("/users/{user_id}/orders", response_model=CustomerWithOrders, responses=problems(404))
+async def read_user_with_orders(
+    user_id: UUID, session: ReadSessionDep, limit: Limit = 100
+) -> dict[str, Any]:
+    user = await UserRepository(session).get(user_id)
+    orders = await OrderRepository(session).list_latest(user_id, limit=limit)
+    return {**dict(CustomerRead.model_validate(user)), "orders": orders}
+
+
+@router.get("/users/{user_id}/dashboard", response_model=Dashboard, responses=problems(404))
+async def read_dashboard(user_id: UUID, session: ReadSessionDep) -> dict[str, Any]:
+    """One query after the other: they share a session, so they cannot run at the same time."""
+    orders = OrderRepository(session)
+    return {
+        "user": await UserRepository(session).get(user_id),
+        "latest_orders": await orders.list_latest(user_id, limit=10),
+        "totals": await orders.sum_by_status(user_id),
+    }

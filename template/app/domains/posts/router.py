@@ -1,0 +1,69 @@
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy import Row
+
+from app.core.concurrency import fetch_together
+from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.errors import problems
+from app.core.pagination import Limit, Page, PageNumber, PageRead, PageSize
+from app.core.schemas import Label, Text
+from app.domains.posts.models import Post
+from app.domains.posts.repository import FULL, PostRepository
+from app.domains.posts.schemas import PostCreate, PostRead, PostStatistics, UserActivity
+from app.domains.posts.service import PostService
+
+router = APIRouter(tags=["posts"])
+
+
+@router.post("/posts", status_code=201, response_model=PostRead, responses=problems(409))
+async def publish_post(data: PostCreate, session: SessionDep) -> Post:
+    return await PostService(session).publish(data)
+
+
+@router.get("/posts", response_model=PageRead[PostRead])
+async def search_posts(
+    session: ReadSessionDep,
+    query: Annotated[Text | None, Query(min_length=1, max_length=100)] = None,
+    author_id: UUID | None = None,
+    tag: Label | None = None,
+    pinned: bool | None = None,
+    page: PageNumber = 1,
+    size: PageSize = 20,
+) -> Page[Post]:
+    return await PostRepository(session).search(
+        text=query, author_id=author_id, tag=tag, pinned=pinned, page=page, size=size
+    )
+
+
+@router.get("/posts/latest", response_model=list[PostRead])
+async def list_latest_posts(
+    session: ReadSessionDep,
+    per_author: Annotated[int, Query(ge=1, le=20)] = 3,
+    limit: Limit = 50,
+) -> Sequence[Post]:
+    return await PostRepository(session).list_latest(per_author=per_author, limit=limit)
+
+
+@router.get("/posts/statistics", response_model=PostStatistics)
+async def read_statistics(
+    database: DatabaseDep, min_posts: Annotated[int, Query(ge=1, le=1_000_000)] = 1
+) -> dict[str, Any]:
+    totals, tags = await fetch_together(
+        database,
+        lambda session: PostRepository(session).count_all(),
+        lambda session: PostRepository(session).count_by_tag(at_least=min_posts, limit=20),
+    )
+    return {"totals": totals, "tags": tags}
+
+
+@router.get("/posts/{post_id}", response_model=PostRead, responses=problems(404))
+async def read_post(post_id: UUID, session: ReadSessionDep) -> Post:
+    return await PostRepository(session).get(post_id, *FULL)
+
+
+@router.get("/users/activity", response_model=list[UserActivity])
+async def list_activity(session: ReadSessionDep, limit: Limit = 20) -> Sequence[Row[Any]]:
+    return await PostRepository(session).count_by_user(limit=limit)

@@ -1,0 +1,45 @@
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from app.core import driver
+from app.core.bulk import upsert_rows
+from app.core.pagination import KeysetPage, read_keyset_page, rows_after
+from app.core.repository import Repository
+from app.core.soft_delete import SoftDeleteRepository
+from app.domains.users.models import Role, User, user_roles
+
+
+class UserRepository(SoftDeleteRepository[User]):
+    model = User
+
+    async def list_after(self, after: UUID | None, *, limit: int) -> KeysetPage[User]:
+        """The users who were made after the one with the id `after`: ids are ordered by time."""
+        query = select(User).order_by(User.id)
+        if after is not None:
+            query = query.where(rows_after([User.id], [after]))
+        return await read_keyset_page(self.session, query, key="id", limit=limit)
+
+    async def find_existing(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the ids that are users'."""
+        return set(await self.session.scalars(select(User.id).where(User.id.in_(ids))))
+
+    async def give_role(self, user: User, role: Role) -> None:
+        """Have no effect if the user has the role already, also if another request gives it now."""
+        statement = driver.upsert(user_roles, key=["user_id", "role_id"], update=[])
+        await self.session.execute(statement, [{"user_id": user.id, "role_id": role.id}])
+
+    async def take_role(self, user: User, name: str) -> None:
+        role = select(Role.id).where(Role.name == name).scalar_subquery()
+        await self.session.execute(
+            delete(user_roles).where(user_roles.c.user_id == user.id, user_roles.c.role_id == role)
+        )
+
+
+class RoleRepository(Repository[Role]):
+    model = Role
+
+    async def get_or_create(self, name: str) -> Role:
+        await upsert_rows(self.session, Role, [{"name": name}], key=["name"], update=[])
+        return (await self.session.scalars(select(Role).where(Role.name == name))).one()
