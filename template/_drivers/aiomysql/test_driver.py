@@ -1,0 +1,155 @@
+"""What is particular to MySQL, MariaDB and aiomysql."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import driver
+from app.core.database import Database
+from app.core.failures import Failure
+from app.core.settings import CoreSettings
+from tests.core.lab import LabBook, LabShelf
+
+# Reads tables for a long time: a bare SLEEP that is ended returns a row, and no error.
+ENDLESS = text(
+    "SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b,"
+    " information_schema.columns c, information_schema.columns d"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("mysql+aiomysql://ada:secret@db/app", "mysql+aiomysql://ada:secret@db/app"),
+        ("mysql://ada:secret@db/app", "mysql+aiomysql://ada:secret@db/app"),
+        ("mariadb://ada:secret@db/app", "mariadb+aiomysql://ada:secret@db/app"),
+    ],
+)
+def test_the_urls_that_platforms_hand_out_are_understood(given: str, expected: str) -> None:
+    url = driver.check_url(sa.make_url(given))
+
+    assert url.render_as_string(hide_password=False) == expected
+
+
+@pytest.mark.parametrize("given", ["mysql+pymysql://db/app", "mysql+aiomysql://db"])
+def test_other_urls_are_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        driver.check_url(sa.make_url(given))
+
+
+async def kill_others(session: AsyncSession) -> None:
+    processes = text(
+        "SELECT id FROM information_schema.processlist"
+        " WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+    )
+    for process in (await session.scalars(processes)).all():
+        await session.execute(text(f"KILL {process}"))
+    await asyncio.sleep(0.1)
+
+
+async def test_a_connection_that_was_lost_in_the_pool_is_replaced(
+    database: Database, session: AsyncSession
+) -> None:
+    async with database.read() as reading, database.transaction() as writing:
+        await reading.execute(select(1))
+        await writing.execute(select(1))
+    await kill_others(session)
+
+    async with database.read() as reading, database.transaction() as writing:
+        assert await reading.scalar(select(1)) == 1
+        assert await writing.scalar(select(1)) == 1
+
+
+async def test_a_connection_that_lay_idle_is_asked_before_it_is_used(
+    database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))
+    pinged = 0
+    ping = careful.engine.dialect.do_ping
+
+    def count(connection: Any) -> bool:
+        nonlocal pinged
+        pinged += 1
+        return ping(connection)
+
+    monkeypatch.setattr(careful.engine.dialect, "do_ping", count)
+    for _ in range(2):
+        async with careful.transaction() as session:
+            await session.execute(select(1))
+    await careful.dispose()
+
+    assert pinged == 1
+
+
+async def test_the_server_ends_a_query_that_takes_too_long(
+    database: Database, settings: CoreSettings
+) -> None:
+    changes = {"database_statement_timeout_seconds": 0.2}
+    hurried = Database(settings.model_copy(update=changes))
+
+    with pytest.raises(DBAPIError) as error:
+        await hurried.fetch(lambda session: session.execute(ENDLESS))
+    await hurried.dispose()
+
+    assert driver.failure_of(error.value) is Failure.TIMEOUT
+
+
+async def test_one_of_two_that_wait_for_each_other_is_run_again(
+    database: Database, session: AsyncSession, shelf: LabShelf
+) -> None:
+    books = (await session.scalars(select(LabBook.id).order_by(LabBook.id).limit(2))).all()
+    await session.rollback()
+    attempts = 0
+    both_hold_one = asyncio.Barrier(2)
+
+    def change(first: Any, second: Any) -> Any:
+        async def unit(own: AsyncSession) -> None:
+            nonlocal attempts
+            attempts += 1
+            await own.execute(update(LabBook).where(LabBook.id == first).values(price=1))
+            if attempts <= 2:
+                await both_hold_one.wait()
+            await own.execute(update(LabBook).where(LabBook.id == second).values(price=2))
+
+        return unit
+
+    await asyncio.gather(database.run(change(*books)), database.run(change(*books[::-1])))
+
+    assert attempts == 3
+
+
+async def test_text_and_numbers_that_do_not_fit_are_the_callers_fault(
+    session: AsyncSession, shelf: LabShelf
+) -> None:
+    for values in ({"title": "x" * 51}, {"price": 2**63}):
+        book = {"shelf_id": shelf.id, "title": "Book", **values}
+        with pytest.raises(DBAPIError) as error:
+            await session.execute(sa.insert(LabBook).values(**book))
+        await session.rollback()
+
+        assert driver.failure_of(error.value) is Failure.INVALID_VALUE
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "A"), ("e", "é"), ("😀", "😁")])
+async def test_texts_are_compared_exactly(session: AsyncSession, one: str, other: str) -> None:
+    session.add_all([LabShelf(name=one), LabShelf(name=other)])
+    await session.commit()
+
+    found = await session.scalars(select(LabShelf.name).where(LabShelf.name == one))
+    assert list(found) == [one]
+
+
+async def test_a_transaction_sees_what_others_have_committed(
+    database: Database, session: AsyncSession, shelf: LabShelf
+) -> None:
+    async with database.transaction() as own:
+        await own.scalar(select(LabShelf.name))
+        await session.execute(update(LabShelf).values(name="renamed"))
+        await session.commit()
+
+        assert await own.scalar(select(LabShelf.name)) == "renamed"

@@ -1,0 +1,201 @@
+"""What is particular to SQLite and aiosqlite."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from pydantic import SecretStr
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.core import driver
+from app.core.database import Database
+from app.core.settings import CoreSettings
+from tests.core.lab import LabBook, LabShelf
+
+# Ten seconds of work or more.
+LONG = text(
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 50000000)"
+    " SELECT COUNT(*) FROM numbers"
+)
+
+
+def test_a_short_url_is_understood() -> None:
+    url = driver.check_url(sa.make_url("sqlite:///app.db"))
+
+    assert url.render_as_string() == "sqlite+aiosqlite:///app.db"
+
+
+@pytest.mark.parametrize(
+    "given", ["sqlite+pysqlite:///app.db", "sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:"]
+)
+def test_other_urls_are_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        driver.check_url(sa.make_url(given))
+
+
+async def test_a_connection_knows_the_rules_of_the_house(database: Database) -> None:
+    async with database.transaction() as session:
+        assert await session.scalar(text("PRAGMA foreign_keys")) == 1
+        assert await session.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+def make_file(path: Path, name: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE backups (name TEXT)")
+        connection.execute("INSERT INTO backups VALUES (?)", (name,))
+
+
+def put_back(backup: Path, file: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
+    backup.replace(file)
+
+
+async def test_a_connection_that_was_lost_in_the_pool_is_replaced(
+    settings: CoreSettings, tmp_path: Path
+) -> None:
+    """It is lost when the file is another one, after a backup was put back."""
+    file, backup = tmp_path / "app.db", tmp_path / "backup.db"
+    make_file(file, "today's")
+    make_file(backup, "yesterday's")
+    url = SecretStr(f"sqlite+aiosqlite:///{file}")
+    database = Database(settings.model_copy(update={"database_url": url}))
+    query = text("SELECT name FROM backups")
+
+    before = await database.fetch(lambda session: session.scalar(query))
+    put_back(backup, file)
+    after = await database.fetch(lambda session: session.scalar(query))
+    await database.dispose()
+
+    assert (before, after) == ("today's", "yesterday's")
+
+
+async def test_no_update_is_lost_when_many_read_and_write(
+    database: Database, settings: CoreSettings, session: AsyncSession, shelf: LabShelf
+) -> None:
+    other_process = Database(settings)
+
+    async def increment(database: Database) -> None:
+        async with database.transaction() as own:
+            book = (await own.scalars(select(LabBook).order_by(LabBook.id).limit(1))).one()
+            await asyncio.sleep(0)
+            book.price += 1
+
+    await asyncio.gather(*(increment(each) for each in [database, other_process] * 25))
+    await other_process.dispose()
+
+    assert await session.scalar(select(LabBook.price).order_by(LabBook.id).limit(1)) == 50
+
+
+async def test_readers_do_not_wait_for_a_writer(database: Database, shelf: LabShelf) -> None:
+    async with database.transaction() as writing:
+        await writing.execute(update(LabShelf).values(name="renamed"))
+
+        async with database.read() as reading:
+            assert await reading.scalar(select(LabShelf.name)) == "The shelf"
+
+
+async def test_a_cancelled_statement_ends_and_holds_no_lock(
+    database: Database, shelf: LabShelf
+) -> None:
+    async def dawdle() -> None:
+        async with database.transaction() as own:
+            await own.execute(update(LabShelf).values(name="theirs"))
+            await own.execute(LONG)
+
+    task = asyncio.create_task(dawdle())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=5)
+    assert done
+
+    async with asyncio.timeout(5), database.transaction() as own:
+        await own.execute(update(LabShelf).values(name="ours"))
+
+
+async def test_a_read_that_takes_too_long_is_ended(
+    database: Database, settings: CoreSettings
+) -> None:
+    hurried = Database(settings.model_copy(update={"database_request_timeout_seconds": 0.2}))
+
+    with pytest.raises(Exception, match="did not answer in time"):
+        await hurried.fetch(lambda session: session.execute(LONG))
+    async with asyncio.timeout(5):
+        await hurried.dispose()
+
+
+async def test_a_savepoint_belongs_to_its_transaction(
+    database: Database, session: AsyncSession
+) -> None:
+    async def fail() -> None:
+        async with database.transaction() as own:
+            async with own.begin_nested():
+                own.add(LabShelf(name="one"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+
+    assert await session.scalar(select(LabShelf.name)) is None
+
+
+@pytest.mark.parametrize("pattern", ["ÉTÉ", "été"])
+async def test_a_search_knows_all_letters(session: AsyncSession, pattern: str) -> None:
+    session.add(LabShelf(name="L'Été"))
+    await session.flush()
+
+    query = select(LabShelf.name).where(LabShelf.name.icontains(pattern))
+    assert await session.scalar(query) == "L'Été"
+
+
+def change_a_column(connection: sa.Connection) -> None:
+    context = MigrationContext.configure(connection)
+    with Operations(context).batch_alter_table("batch_parents") as batch:
+        batch.alter_column("name", type_=sa.String(100))
+
+
+async def test_changing_a_table_keeps_the_rows_that_refer_to_it(sweeper: AsyncEngine) -> None:
+    metadata = sa.MetaData()
+    parents = sa.Table(
+        "batch_parents",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(50)),
+    )
+    reference = sa.ForeignKey("batch_parents.id", ondelete="CASCADE")
+    children = sa.Table(
+        "batch_children",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("parent_id", reference),
+    )
+    async with sweeper.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(parents.insert().values(id=1, name="one"))
+        await connection.execute(children.insert().values(id=1, parent_id=1))
+        await connection.run_sync(change_a_column)
+        kept: Any = (await connection.execute(select(children.c.parent_id))).scalars().all()
+        await connection.run_sync(metadata.drop_all)
+
+    assert kept == [1]
+
+
+async def test_a_migration_that_breaks_references_is_refused(sweeper: AsyncEngine) -> None:
+    def check(connection: sa.Connection) -> None:
+        driver.check_foreign_keys(ctx=MigrationContext.configure(connection))
+
+    async def break_reference() -> None:
+        async with sweeper.begin() as connection:
+            book: dict[str, Any] = {"id": LabBook().id, "shelf_id": LabShelf().id, "title": "Lost"}
+            await connection.execute(sa.insert(LabBook), book)
+            await connection.run_sync(check)
+
+    with pytest.raises(ValueError, match="breaks references"):
+        await break_reference()

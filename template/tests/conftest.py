@@ -1,0 +1,170 @@
+"""A database for each worker, the real application on it, and empty tables after each test.
+
+Without TEST_DATABASE_URL, the URL of a server on which databases may be made and dropped, the
+tests start one of their own: `tests/core/server.py`. They never see the database in `.env`.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy import Connection, MetaData, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from app.core.database import Database
+from app.core.engine import create_engine
+from app.core.models import Base
+from app.core.settings import CoreSettings
+from tests.core.server import (
+    SWEEP_PREAMBLE,
+    ServerNotFoundError,
+    create_database,
+    drop_database,
+    running_server,
+)
+
+CoreSettings.model_config["env_file"] = None
+
+server = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the worker's database before anything imports `app.main`, which reads the settings."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    if "TEST_DATABASE_URL" not in os.environ:  # workers find what the controller has set
+        try:
+            url = server.enter_context(running_server())
+        except ServerNotFoundError as error:
+            raise pytest.UsageError(str(error)) from None
+        os.environ["TEST_DATABASE_URL"] = url.render_as_string(hide_password=False)
+    url = make_url(os.environ["TEST_DATABASE_URL"])
+    url = url.set(database=f"{url.database or 'test'}_{worker}")
+    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def settings() -> CoreSettings:
+    return CoreSettings()
+
+
+@pytest.fixture(scope="session")
+async def migrated(settings: CoreSettings) -> AsyncIterator[None]:
+    """The worker's database with the tables that the migrations make."""
+    await drop_database(settings.primary_url)
+    await create_database(settings.primary_url)
+    await asyncio.to_thread(command.upgrade, Config(toml_file="pyproject.toml"), "head")
+    yield
+    await drop_database(settings.primary_url)
+
+
+@pytest.fixture(scope="session")
+async def app(migrated: None) -> AsyncIterator[FastAPI]:
+    """The application, started as a server starts it."""
+    from app.main import app  # noqa: PLC0415 - after the settings were made
+
+    async with app.router.lifespan_context(app):
+        await app.state.readiness.find_trouble()  # the start asks, too: let it have its answer
+        yield app
+
+
+@pytest.fixture(scope="session")
+def swept() -> list[MetaData]:
+    """The tables that are emptied after each test."""
+    return [Base.metadata]
+
+
+@pytest.fixture(scope="session")
+async def sweeper(migrated: None, settings: CoreSettings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(
+        settings.primary_url, settings, "migrate", poolclass=AsyncAdaptedQueuePool, pool_size=1
+    )
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def test_engine(migrated: None, settings: CoreSettings) -> AsyncIterator[AsyncEngine]:
+    """For the tests' own sessions, which wait for no lock before they write."""
+    engine = create_engine(settings.primary_url, settings, "write")
+    yield engine.execution_options(begin="BEGIN")
+    await engine.dispose()
+
+
+@pytest.fixture
+async def database(
+    app: FastAPI, sweeper: AsyncEngine, swept: list[MetaData]
+) -> AsyncIterator[Database]:
+    """The application's database. After the test all connections are back, and all tables empty."""
+    database: Database = app.state.database
+    yield database
+    leaked = checked_out(database)
+    async with sweeper.begin() as connection:
+        for statement in SWEEP_PREAMBLE:
+            await connection.execute(text(statement))
+        for metadata in swept:
+            for table in reversed(metadata.sorted_tables):
+                await connection.execute(table.delete())
+    assert leaked == 0, "a connection was not given back"
+
+
+def checked_out(database: Database) -> int:
+    """How many of the application's connections are in use."""
+    pools: list[Any] = [engine.pool for engine in database.engines]
+    return sum(pool.checkedout() for pool in pools)
+
+
+@pytest.fixture
+async def session(database: Database, test_engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """To arrange what a test needs, and commit it, and to look at what the test did."""
+    async with AsyncSession(test_engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+async def client(app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+CountStatements = Callable[[], Any]
+
+
+@pytest.fixture
+def count_statements(database: Database) -> CountStatements:
+    """`async with count_statements() as count: …` lists the SQL: `assert len(count) == 2`."""
+
+    @asynccontextmanager
+    async def count() -> AsyncIterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_: Connection, __: Any, statement: str, *___: Any) -> None:
+            if not statement.startswith("BEGIN"):
+                statements.append(statement)
+
+        engines = (database.engine, database.read_engine)
+        for engine in engines:
+            event.listen(engine.sync_engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            for engine in engines:
+                event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+    return count

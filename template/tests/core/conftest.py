@@ -1,0 +1,69 @@
+"""The tables and the application of `lab.py`, for the tests in this folder."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.core.application import create_application
+from app.core.database import Database
+from app.core.settings import CoreSettings
+from tests.core import lab
+
+LabApp = Callable[..., AbstractAsyncContextManager[tuple[AsyncClient, Database]]]
+
+
+@pytest.fixture(scope="session")
+async def lab_tables(sweeper: AsyncEngine, swept: list[MetaData]) -> None:
+    """Made by SQLAlchemy itself, which is for databases that nobody will miss."""
+    async with sweeper.begin() as connection:
+        await connection.run_sync(lab.METADATA.create_all)
+    swept.append(lab.METADATA)
+
+
+@pytest.fixture
+async def database(lab_tables: None, database: Database) -> Database:
+    return database
+
+
+@pytest.fixture
+async def client(app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]:
+    """A client of the endpoints of `lab.py`, on the application's database."""
+    lab_app = create_application(lab.router, CoreSettings())
+    lab_app.state.database = database
+    lab_app.state.readiness = app.state.readiness
+    transport = ASGITransport(lab_app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@asynccontextmanager
+async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Database]]:
+    """A client of the same endpoints in an application with other settings, and its database."""
+    lab_app = create_application(lab.router, CoreSettings(**changes))
+    async with lab_app.router.lifespan_context(lab_app):
+        transport = ASGITransport(lab_app, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url="http://test") as client:
+            yield client, lab_app.state.database
+
+
+@pytest.fixture
+def client_with(database: Database) -> LabApp:
+    """`async with client_with(database_pool_size=1) as (client, database): …`"""
+    return other_settings
+
+
+@pytest.fixture
+async def shelf(session: AsyncSession) -> lab.LabShelf:
+    """A shelf with three books."""
+    books = [lab.LabBook(title=f"Book {number}", price=number) for number in range(3)]
+    shelf = lab.LabShelf(name="The shelf", books=books)
+    session.add(shelf)
+    await session.commit()
+    session.expunge_all()
+    return shelf

@@ -1,0 +1,146 @@
+"""Tables and endpoints for the tests of `app/core`, which know nothing of the domains."""
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlalchemy import CheckConstraint, ForeignKey, MetaData, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.errors import ConflictError, problems
+from app.core.models import Base, Cents, IntegerKey, Name, Record
+from app.core.repository import Repository
+from app.core.schemas import Cents as CentsField
+from app.core.schemas import Email, Instant, LongText, RecordRead, Request, Text, optional
+from app.core.schemas import Name as NameField
+from app.core.soft_delete import SoftDeletable, SoftDeleteRepository, live_or_deleted
+from app.core.streaming import NdjsonResponse, stream_rows
+
+# Their tables are not the service's: no migration makes them, none finds them missing.
+METADATA = MetaData(naming_convention=Base.metadata.naming_convention)
+
+
+class LabShelf(Record):
+    __tablename__ = "lab_shelves"
+    metadata = METADATA
+
+    name: Mapped[Name] = mapped_column(unique=True)
+    books: Mapped[list["LabBook"]] = relationship(
+        back_populates="shelf", cascade="all, delete-orphan", lazy="raise", order_by="LabBook.id"
+    )
+
+
+class LabBook(Record):
+    __tablename__ = "lab_books"
+    __table_args__ = (CheckConstraint("price >= 0", name="price"),)
+    metadata = METADATA
+
+    shelf_id: Mapped[UUID] = mapped_column(ForeignKey("lab_shelves.id"), index=True)
+    title: Mapped[str] = mapped_column(String(50))
+    price: Mapped[Cents] = mapped_column(default=0)
+    read_at: Mapped[datetime | None]
+    shelf: Mapped[LabShelf] = relationship(back_populates="books", lazy="raise")
+    # What `awaitable_attrs` is for: a relation that is loaded on access.
+    shelf_on_demand: Mapped[LabShelf] = relationship(lazy="select", viewonly=True)
+
+
+class LabMember(SoftDeletable):
+    __tablename__ = "lab_members"
+    __table_args__ = (UniqueConstraint("name", "is_live"), live_or_deleted())
+    metadata = METADATA
+
+    name: Mapped[Name]
+
+
+class LabCounter(IntegerKey, Base):
+    __tablename__ = "lab_counters"
+    metadata = METADATA
+
+    name: Mapped[Name] = mapped_column(unique=True)
+
+
+class ShelfRepository(Repository[LabShelf]):
+    model = LabShelf
+
+
+class BookRepository(Repository[LabBook]):
+    model = LabBook
+
+
+class MemberRepository(SoftDeleteRepository[LabMember]):
+    model = LabMember
+
+
+class ShelfCreate(Request):
+    name: NameField
+
+
+class ShelfUpdate(Request):
+    name: NameField = optional()
+
+
+class ShelfRead(RecordRead):
+    name: str
+
+
+class Everything(Request):
+    """One field of each kind that `app/core/schemas.py` offers."""
+
+    text: Text = ""
+    name: NameField = "name"
+    long_text: LongText = "text"
+    email: Email = "a@example.com"
+    cents: CentsField = 0
+    instant: Instant | None = None
+
+
+class TooManyShelvesError(ConflictError):
+    pass
+
+
+router = APIRouter(prefix="/lab")
+
+
+@router.post("/shelves", status_code=201, response_model=ShelfRead, responses=problems(409))
+async def create_shelf(data: ShelfCreate, session: SessionDep) -> LabShelf:
+    return await ShelfRepository(session).create(data)
+
+
+@router.post("/unflushed", status_code=201)
+async def create_shelf_at_commit(data: ShelfCreate, session: SessionDep) -> str:
+    session.add(LabShelf(name=data.name))
+    return "created"
+
+
+@router.post("/refused")
+async def create_shelf_and_refuse(data: ShelfCreate, session: SessionDep) -> None:
+    await ShelfRepository(session).create(data)
+    raise TooManyShelvesError("There are too many shelves.")
+
+
+@router.post("/broken")
+async def create_shelf_and_break(data: ShelfCreate, session: SessionDep) -> None:
+    await ShelfRepository(session).create(data)
+    raise RuntimeError(f"secret {data.name}")
+
+
+@router.post("/echo")
+async def echo(data: Everything) -> Everything:
+    return data
+
+
+@router.get("/shelves")
+async def count_shelves(session: ReadSessionDep) -> int:
+    return await ShelfRepository(session).count()
+
+
+@router.post("/read-only")
+async def write_to_read_session(data: ShelfCreate, session: ReadSessionDep) -> None:
+    await ShelfRepository(session).create(data)
+
+
+@router.get("/export")
+async def export_shelves(database: DatabaseDep) -> NdjsonResponse:
+    columns = (LabShelf.id, LabShelf.name, LabShelf.created_at, LabShelf.updated_at)
+    return await stream_rows(database, select(*columns).order_by(LabShelf.id), ShelfRead)

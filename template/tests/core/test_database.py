@@ -1,0 +1,274 @@
+import asyncio
+import importlib
+import sys
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from pydantic import SecretStr
+from sqlalchemy import Connection, event, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import Message, Receive, Scope, Send
+
+from app.core.database import Database, ReadOnlyError, open_database
+from app.core.errors import UnavailableError
+from app.core.settings import CoreSettings
+from tests.conftest import checked_out
+from tests.core.conftest import LabApp
+from tests.core.lab import LabShelf, ShelfRepository
+
+
+async def names(session: AsyncSession) -> list[str]:
+    return list(await session.scalars(select(LabShelf.name).order_by(LabShelf.id)))
+
+
+def test_importing_the_application_makes_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr("app.core.engine.create_async_engine", made.append)
+    main = sys.modules.pop("app.main", None)
+    try:
+        importlib.import_module("app.main")
+    finally:
+        if main is not None:
+            sys.modules["app.main"] = main
+
+    assert made == []
+
+
+async def test_a_response_is_sent_after_the_commit(client: AsyncClient, database: Database) -> None:
+    order: list[str] = []
+    application: Any = client._transport
+    inner = application.app
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                order.append("response")
+            await send(message)
+
+        await inner(scope, receive, note)
+
+    def note_commit(_: Connection) -> None:
+        order.append("commit")
+
+    application.app = watched
+    event.listen(database.engine.sync_engine, "commit", note_commit)
+    try:
+        response = await client.post("/lab/shelves", json={"name": "first"})
+    finally:
+        event.remove(database.engine.sync_engine, "commit", note_commit)
+
+    assert response.status_code == 201
+    assert order == ["commit", "response"]
+
+
+async def test_a_commit_that_fails_is_never_a_success(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    assert (await client.post("/lab/unflushed", json={"name": "one"})).status_code == 201
+
+    response = await client.post("/lab/unflushed", json={"name": "one"})
+
+    assert response.status_code == 409
+    assert await names(session) == ["one"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/lab/refused", 409), ("/lab/broken", 500)])
+async def test_an_error_rolls_back(
+    client: AsyncClient, session: AsyncSession, path: str, status: int
+) -> None:
+    response = await client.post(path, json={"name": "one"})
+
+    assert response.status_code == status
+    assert await names(session) == []
+
+
+async def test_a_write_is_seen_by_the_next_request(client: AsyncClient) -> None:
+    for number in range(1, 21):
+        await client.post("/lab/shelves", json={"name": f"Shelf {number}"})
+
+        assert (await client.get("/lab/shelves")).json() == number
+
+
+async def test_a_read_session_refuses_to_write(client: AsyncClient, session: AsyncSession) -> None:
+    response = await client.post("/lab/read-only", json={"name": "one"})
+
+    assert response.status_code == 500  # a bug of the endpoint, not of the caller
+    assert await names(session) == []
+
+
+async def test_a_read_session_refuses_at_the_flush(database: Database) -> None:
+    async with database.read() as session:
+        session.add(LabShelf(name="one"))
+
+        with pytest.raises(ReadOnlyError):
+            await session.flush()
+
+
+async def test_the_database_refuses_sql_that_writes_in_a_read_session(database: Database) -> None:
+    with pytest.raises(DBAPIError):
+        async with database.read() as session:
+            await session.execute(text("DELETE FROM lab_shelves"))
+
+
+async def test_a_transaction_sees_what_it_wrote(database: Database) -> None:
+    async with database.transaction() as session:
+        session.add(LabShelf(name="one"))
+
+        assert await names(session) == ["one"]  # flushed before the query
+
+
+async def test_a_record_can_be_read_after_the_commit(database: Database) -> None:
+    async with database.transaction() as session:
+        shelf = await ShelfRepository(session).add(LabShelf(name="one"))
+
+    assert shelf.name == "one"
+    assert shelf.updated_at >= shelf.created_at
+
+
+async def test_a_session_that_is_closed_cannot_be_used_again(database: Database) -> None:
+    async with database.read() as session:
+        pass
+
+    with pytest.raises(Exception, match="closed"):
+        await names(session)
+
+
+@pytest.mark.usefixtures("database")
+async def test_waiting_requests_are_served_first_come_first_served(settings: CoreSettings) -> None:
+    busy = Database(settings.model_copy(update={"database_pool_size": 2}))
+    served: list[int] = []
+
+    async def request(number: int) -> None:
+        async with busy.read() as session:
+            await names(session)
+            served.append(number)
+            await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(request(number))
+            await asyncio.sleep(0)
+    await busy.dispose()
+
+    # Two are served at the same time, and may change places.
+    assert all(abs(place - number) <= 1 for place, number in enumerate(served))
+
+
+async def test_a_request_that_waits_too_long_is_a_503(client_with: LabApp) -> None:
+    one_connection = {"database_pool_size": 1, "database_pool_timeout_seconds": 0.1}
+    async with client_with(**one_connection) as (client, database):
+        async with database.read(), database.transaction():
+            read = await client.get("/lab/shelves")
+            written = await client.post("/lab/shelves", json={"name": "one"})
+        later = await client.get("/lab/shelves")
+
+    assert read.status_code == written.status_code == 503
+    assert read.headers["Retry-After"] == "1"
+    assert later.status_code == 200
+
+
+@pytest.mark.usefixtures("database")
+async def test_work_that_takes_too_long_is_ended(settings: CoreSettings) -> None:
+    hurried = Database(settings.model_copy(update={"database_request_timeout_seconds": 0.2}))
+
+    async def dawdle() -> None:
+        async with hurried.transaction() as session:
+            session.add(LabShelf(name="one"))
+            await session.flush()
+            await asyncio.sleep(5)
+
+    with pytest.raises(UnavailableError):
+        await dawdle()
+
+    async with hurried.read() as reading:
+        assert await names(reading) == []
+    assert checked_out(hurried) == 0
+    await hurried.dispose()
+
+
+async def test_a_cancelled_request_gives_its_connection_back(database: Database) -> None:
+    async def request() -> None:
+        async with database.transaction() as session:
+            session.add(LabShelf(name="one"))
+            await session.flush()
+            await asyncio.sleep(5)
+
+    task = asyncio.create_task(request())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert checked_out(database) == 0
+    async with database.transaction() as session:  # nor does it hold a lock
+        assert await names(session) == []
+
+
+async def test_a_transaction_that_lost_against_another_is_run_again(
+    shelf: LabShelf, session: AsyncSession, settings: CoreSettings
+) -> None:
+    impatient = Database(settings.model_copy(update={"database_lock_timeout_seconds": 1.0}))
+    await session.execute(update(LabShelf).values(name="theirs"))
+    attempts = 0
+
+    async def rename(own: AsyncSession) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 2:
+            await session.commit()
+        await own.execute(update(LabShelf).values(name="ours"))
+
+    await impatient.run(rename)
+    await impatient.dispose()
+
+    assert attempts == 2
+    assert await names(session) == ["ours"]
+
+
+async def test_an_error_that_is_not_a_lost_race_is_not_run_again(database: Database) -> None:
+    attempts = 0
+
+    async def duplicate(session: AsyncSession) -> None:
+        nonlocal attempts
+        attempts += 1
+        session.add_all([LabShelf(name="one"), LabShelf(name="one")])
+
+    with pytest.raises(DBAPIError):
+        await database.run(duplicate)
+
+    assert attempts == 1
+
+
+async def test_a_savepoint_undoes_a_part(database: Database, session: AsyncSession) -> None:
+    async with database.transaction() as own:
+        own.add(LabShelf(name="kept"))
+        with pytest.raises(DBAPIError):
+            async with own.begin_nested():
+                own.add_all([LabShelf(name="undone"), LabShelf(name="kept")])
+
+    assert await names(session) == ["kept"]
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_job_has_a_small_pool_and_no_deadline(settings: CoreSettings) -> None:
+    async with open_database(settings) as job:
+        async with job.transaction() as session:
+            session.add(LabShelf(name="one"))
+        pool: Any = job.read_engine.pool
+
+        assert pool.size() == settings.database_job_pool_size
+        assert job.deadline is None
+        assert await job.fetch(names) == ["one"]
+
+
+@pytest.mark.usefixtures("database")
+async def test_reads_go_to_the_replica_and_writes_to_the_primary(settings: CoreSettings) -> None:
+    replica = settings.primary_url.set(database="replica")
+    url = SecretStr(replica.render_as_string(hide_password=False))
+    routed = Database(settings.model_copy(update={"database_replica_url": url}))
+
+    assert routed.engine.url == settings.primary_url
+    assert routed.read_engine.url == replica
+    await routed.dispose()

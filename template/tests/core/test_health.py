@@ -1,0 +1,107 @@
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+
+from app.core.application import create_application
+from app.core.database import Database
+from app.core.health import Readiness, read_revisions
+from app.core.settings import CoreSettings
+from tests.core import lab
+from tests.core.server import create_database, drop_database
+
+
+async def test_a_migrated_service_is_ready(client: AsyncClient) -> None:
+    assert (await client.get("/health/live")).json() == {"status": "ok"}
+    assert (await client.get("/health/ready")).json() == {"status": "ok"}
+
+
+@pytest.fixture
+async def empty(database: Database, settings: CoreSettings) -> Any:
+    """The settings for a database without tables."""
+    url = settings.primary_url.set(database=f"{settings.primary_url.database}_empty")
+    await create_database(url)
+    yield CoreSettings(database_url=url.render_as_string(hide_password=False))  # type: ignore[arg-type]
+    await drop_database(url)
+
+
+async def test_a_database_that_was_not_migrated_is_reported(
+    empty: CoreSettings, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    database = Database(empty)
+    readiness = Readiness(database.health_engine, timeout=2)
+    readiness.known, readiness.newest = {"a", "b"}, {"b"}
+
+    with caplog.at_level(logging.ERROR):
+        await readiness.report()
+    await database.dispose()
+
+    assert "at revision none, the service needs b. Run: alembic upgrade head" in caplog.text
+
+
+async def test_a_newer_database_is_no_trouble(database: Database) -> None:
+    readiness = Readiness(database.health_engine, timeout=2)
+    readiness.known, readiness.newest = {"older"}, {"older"}
+    found = await readiness._read_revision()
+
+    assert (await readiness.find_trouble() is None) == bool(found)
+
+
+async def test_a_database_that_cannot_be_reached_is_reported(
+    app: FastAPI, caplog: pytest.LogCaptureFixture, settings: CoreSettings
+) -> None:
+    nowhere = settings.primary_url.set(port=1) if settings.primary_url.host else None
+    url = nowhere or settings.primary_url.set(database="/nowhere/at/all")
+    unreachable = CoreSettings(
+        database_url=url.render_as_string(hide_password=False)  # type: ignore[arg-type]
+    )
+    lab_app = create_application(lab.router, unreachable)
+    with caplog.at_level(logging.ERROR):
+        async with lab_app.router.lifespan_context(lab_app):
+            trouble = await lab_app.state.readiness.find_trouble()
+            await asyncio.sleep(0)
+
+    assert "The database cannot be reached" in str(trouble)
+    assert "DATABASE_URL" in caplog.text
+
+
+async def test_a_silent_database_does_not_hold_the_check_up(database: Database) -> None:
+    readiness = Readiness(database.health_engine, timeout=0.05)
+
+    async def wait() -> str | None:
+        await asyncio.sleep(0.5)
+        return None
+
+    readiness.question = asyncio.create_task(wait())
+
+    assert "silent" in str(await readiness.find_trouble())
+    readiness.close()
+
+
+async def test_one_question_answers_all_who_ask_at_the_same_time(database: Database) -> None:
+    readiness = Readiness(database.health_engine, timeout=2)
+    asked = 0
+    ask = readiness._ask
+
+    async def count() -> str | None:
+        nonlocal asked
+        asked += 1
+        return await ask()
+
+    readiness._ask = count  # type: ignore[method-assign]
+    await asyncio.gather(*(readiness.find_trouble() for _ in range(10)))
+
+    assert asked == 1
+
+
+def test_revisions_are_read_from_their_files(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('revision = "a"\ndown_revision = None\n')
+    (tmp_path / "b.py").write_text('revision: str = "b"\ndown_revision: str | None = "a"\n')
+    (tmp_path / "c.py").write_text('revision: str = "c"\ndown_revision = "a"\n')
+    (tmp_path / "d.py").write_text('revision = "d"\ndown_revision = ("b", "c")\n')
+
+    assert read_revisions(tmp_path) == ({"a", "b", "c", "d"}, {"d"})

@@ -1,0 +1,103 @@
+import json
+import logging
+import sys
+
+import pytest
+from httpx import AsyncClient
+
+from app.core.logs import configure_logs, is_not_logged_here
+
+
+async def test_a_request_has_an_id(client: AsyncClient) -> None:
+    first = await client.get("/health/live")
+    second = await client.get("/health/live")
+
+    assert len(first.headers["x-request-id"]) == 32
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+async def test_the_callers_id_is_kept(client: AsyncClient) -> None:
+    response = await client.get("/health/live", headers={"X-Request-ID": "abc-123"})
+
+    assert response.headers["x-request-id"] == "abc-123"
+
+
+@pytest.mark.parametrize("hostile", ["", "a b", "x" * 65, "a\tb", "<script>", "é"])
+async def test_an_id_that_could_do_harm_is_replaced(client: AsyncClient, hostile: str) -> None:
+    headers = {"X-Request-ID": hostile.encode()}
+    response = await client.get("/health/live", headers=headers)  # type: ignore[arg-type]
+
+    assert len(response.headers["x-request-id"]) == 32
+
+
+async def test_a_request_is_one_line_of_json_with_its_id(
+    client: AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(level="INFO", json=True)
+    await client.get("/health/live", headers={"X-Request-ID": "abc-123"})
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line["request_id"] == "abc-123"
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/health/live", 200)
+    assert line["milliseconds"] > 0
+
+
+async def test_an_error_is_logged_once_with_its_traceback_and_the_id(
+    client: AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(level="INFO", json=True)
+    response = await client.post("/lab/broken", json={"name": "one"})
+
+    errors = [
+        json.loads(line) for line in capsys.readouterr().err.splitlines() if "exception" in line
+    ]
+    assert len(errors) == 1
+    assert errors[0]["level"] == "error"
+    assert errors[0]["request_id"] == response.json()["request_id"]
+    assert "RuntimeError" in errors[0]["exception"]
+
+
+def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(level="INFO", json=True)
+    logging.getLogger("a.library").warning("Beware of %s", "the dog", extra={"teeth": 42})
+
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["logger"], line["teeth"]) == ("Beware of the dog", "a.library", 42)
+
+
+@pytest.mark.parametrize(
+    ("json_wanted", "terminal", "is_json"),
+    [(True, True, True), (False, False, False), (None, False, True), (None, True, False)],
+)
+def test_logs_are_for_people_on_a_terminal_only_unless_asked_for(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    json_wanted: bool | None,
+    terminal: bool,
+    is_json: bool,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    configure_logs(level="INFO", json=json_wanted)
+    logging.getLogger("a.library").warning("Beware")
+
+    assert capsys.readouterr().err.startswith("{") == is_json
+
+
+def test_tracebacks_do_not_show_the_values_of_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(level="INFO", json=True)
+    password = "".join(["hu", "sh"])
+    try:
+        raise RuntimeError(len(password))
+    except RuntimeError:
+        logging.getLogger("a.library").exception("Failed")
+
+    assert "hush" not in capsys.readouterr().err
+
+
+def test_the_server_does_not_repeat_the_traceback() -> None:
+    record = logging.LogRecord(
+        "uvicorn.error", 40, "", 0, "Exception in ASGI application\n", None, sys.exc_info()
+    )
+
+    assert not is_not_logged_here(record)

@@ -1,0 +1,83 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import make_url
+
+from app.core import driver
+from app.core.settings import CoreSettings
+from app.settings import Settings
+
+EXAMPLE = Path(".env.example").read_text(encoding="utf-8")
+LISTED = dict(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE))
+
+
+def test_the_example_lists_every_setting() -> None:
+    assert set(LISTED) == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_example_shows_the_defaults() -> None:
+    defaults = CoreSettings.model_construct()
+    shown = {name.lower(): LISTED[name] for name in LISTED if hasattr(defaults, name.lower())}
+
+    assert CoreSettings.model_validate_strings(shown) == defaults
+
+
+def test_a_password_may_hold_any_character() -> None:
+    password = "p@ss/w:rd%#?&é "
+    url = make_url(driver.DEFAULT_URL).set(username="ada", password=password, host="localhost")
+
+    settings = CoreSettings(database_url=SecretStr(url.render_as_string(hide_password=False)))
+
+    assert settings.primary_url.password == password
+
+
+def test_no_representation_shows_the_url() -> None:
+    settings = CoreSettings(database_url=SecretStr(driver.DEFAULT_URL))
+
+    assert driver.DEFAULT_URL not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_no_url_shows_the_password() -> None:
+    url = make_url(driver.DEFAULT_URL).set(username="ada", password="hush", host="localhost")
+
+    settings = CoreSettings(database_url=SecretStr(url.render_as_string(hide_password=False)))
+
+    assert "hush" not in f"{settings.primary_url} {settings.primary_url!r}"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "hush", "hush://ada:hush@localhost/app", "oracle://ada:hush@localhost/app"]
+)
+def test_a_url_that_does_not_fit_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+
+    with pytest.raises(ValidationError) as error:
+        CoreSettings()
+
+    assert "database_url" in str(error.value)
+    assert "hush" not in str(error.value)
+
+
+def test_a_value_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "0")
+
+    with pytest.raises(ValidationError, match="database_pool_size"):
+        CoreSettings()
+
+
+def test_an_unknown_name_in_the_env_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_POLL_SIZE=5\n")
+
+    with pytest.raises(ValidationError, match="database_poll_size"):
+        CoreSettings(_env_file=tmp_path / ".env")  # type: ignore[call-arg]
+
+
+def test_an_empty_replica_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_REPLICA_URL", "")
+    settings = CoreSettings()
+
+    assert settings.replica_url == settings.primary_url

@@ -1,0 +1,126 @@
+"""A user's orders and dashboard, and the status of many orders."""
+
+import asyncio
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tests.conftest import CountStatements
+from tests.core.hostile import UNKNOWN_ID
+from tests.domains.orders.factories import build_item, create_order
+from tests.domains.users.factories import create_user
+
+
+async def test_a_user_is_read_with_its_orders_the_newest_first(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await create_user(session)
+    orders = [await create_order(session, user=user) for _ in range(3)]
+    await create_order(session)
+
+    read = (await client.get(f"/users/{user.id}/orders")).json()
+    limited = (await client.get(f"/users/{user.id}/orders?limit=1")).json()
+
+    alone = (await client.get(f"/users/{user.id}")).json()
+    assert read == {**alone, "orders": read["orders"]}
+    assert [order["id"] for order in read["orders"]] == [str(order.id) for order in orders[::-1]]
+    assert set(read["orders"][0]) == {"id", "status", "total_cents", "created_at", "updated_at"}
+    assert limited["orders"] == read["orders"][:1]
+
+
+async def test_a_dashboard_has_ten_orders_and_the_totals_of_all(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await create_user(session)
+    for status in 8 * ["paid"] + 4 * ["shipped"]:
+        await create_order(session, user=user, status=status, items=[build_item(price_cents=50)])
+    await create_order(session)
+
+    dashboard = (await client.get(f"/users/{user.id}/dashboard")).json()
+
+    assert set(dashboard) == {"user", "latest_orders", "totals"}
+    assert dashboard["user"] == (await client.get(f"/users/{user.id}")).json()
+    statuses = [order["status"] for order in dashboard["latest_orders"]]
+    assert statuses == 4 * ["shipped"] + 6 * ["paid"]
+    assert dashboard["totals"] == [
+        {"status": "paid", "orders": 8, "total_cents": 800},
+        {"status": "shipped", "orders": 4, "total_cents": 400},
+    ]
+
+
+async def test_a_user_without_orders_has_an_empty_dashboard(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await create_user(session)
+
+    dashboard = (await client.get(f"/users/{user.id}/dashboard")).json()
+
+    assert (dashboard["latest_orders"], dashboard["totals"]) == ([], [])
+
+
+async def test_a_dashboard_takes_three_statements(
+    client: AsyncClient, session: AsyncSession, count_statements: CountStatements
+) -> None:
+    user = await create_user(session)
+    for _ in range(3):
+        await create_order(session, user=user)
+
+    async with count_statements() as count:
+        await client.get(f"/users/{user.id}/dashboard")
+
+    assert len(count) == 3
+
+
+async def test_an_update_counts_the_orders_that_exist_once(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    orders = [await create_order(session) for _ in range(3)]
+    ids = [str(order.id) for order in orders[:2]]
+
+    response = await client.patch(
+        "/orders", json={"ids": [*ids, UNKNOWN_ID, *ids], "status": "paid"}
+    )
+
+    assert (response.status_code, response.json()) == (200, {"updated": 2})
+    read = [(await client.get(f"/orders/{order.id}")).json() for order in orders]
+    assert [order["status"] for order in read] == ["paid", "paid", "pending"]
+    assert read[0]["updated_at"] > read[0]["created_at"]
+
+
+async def test_an_update_of_nothing_is_no_error(client: AsyncClient) -> None:
+    response = await client.patch("/orders", json={"ids": [UNKNOWN_ID], "status": "paid"})
+
+    assert (response.status_code, response.json()) == (200, {"updated": 0})
+
+
+async def test_the_history_has_every_change_the_oldest_first(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    order = await create_order(session)
+    for status in ("paid", "shipped", "cancelled"):
+        await client.patch("/orders", json={"ids": [str(order.id)], "status": status})
+
+    history = (await client.get(f"/orders/{order.id}/history")).json()
+    limited = (await client.get(f"/orders/{order.id}/history?limit=2")).json()
+
+    assert [change["status"] for change in history] == ["paid", "shipped", "cancelled"]
+    assert limited == history[:2]
+
+
+@pytest.mark.parametrize("requests", [8])
+async def test_updates_of_the_same_orders_at_once_all_succeed(
+    client: AsyncClient, session: AsyncSession, requests: int
+) -> None:
+    ids = [str((await create_order(session)).id) for _ in range(5)]
+
+    responses = await asyncio.gather(
+        *(
+            client.patch("/orders", json={"ids": ids[:: 1 - 2 * (turn % 2)], "status": "paid"})
+            for turn in range(requests)
+        )
+    )
+
+    assert [response.json() for response in responses] == [{"updated": 5}] * requests
+    history = (await client.get(f"/orders/{ids[0]}/history")).json()
+    assert len(history) == requests
