@@ -1,8 +1,9 @@
 """The errors that every endpoint can answer, in the API's documentation."""
 
+from http import HTTPStatus
 from typing import Any
 
-from app.core.errors import MEDIA_TYPE, Problem, problems
+from app.core.errors import MEDIA_TYPE, Problem
 
 REFERENCES = "#/components/schemas/{model}"
 
@@ -17,7 +18,8 @@ def document_problems(schema: dict[str, Any]) -> None:
                 statuses |= {"400", "413"}
             for status in sorted(statuses):
                 content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCES.format(model="Problem")}}}
-                responses[status] = {**problems(int(status))[int(status)], "content": content}
+                phrase = HTTPStatus(int(status)).phrase
+                responses[status] = {"description": phrase, "content": content}
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)

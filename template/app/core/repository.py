@@ -1,7 +1,7 @@
 """Queries that every table needs. A domain's own queries go into its `repository.py`."""
 
 from collections.abc import Collection, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -24,9 +24,9 @@ class Repository(Generic[R]):
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def get(self, id: UUID, *options: ORMOption) -> R:
+    async def get(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R:
         """Return the record, or raise `NotFoundError`."""
-        record = await self.find(id, *options)
+        record = await self.find(id, *options, **execution_options)
         if record is None:
             raise NotFoundError(f"There is no {self.model.__name__.lower()} with this id.")
         return record
@@ -38,10 +38,11 @@ class Repository(Generic[R]):
             raise UnknownReferenceError(f"There is no {self.model.__name__.lower()} {id}.")
         return record
 
-    async def find(self, id: UUID, *options: ORMOption) -> R | None:
+    async def find(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R | None:
         # Not `session.get`: that ignores the options for a record that is in the session already.
         query = select(self.model).where(self.model.id == id).options(*options)
-        return (await self.session.scalars(query)).unique().one_or_none()
+        found = await self.session.scalars(query.execution_options(**execution_options))
+        return found.unique().one_or_none()
 
     async def get_many(self, ids: Collection[UUID], *options: ORMOption) -> Sequence[R]:
         """Return those of the records that exist, in the order of their ids."""

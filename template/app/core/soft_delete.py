@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, CursorResult, delete, event, select
+from sqlalchemy import CheckConstraint, CursorResult, delete, event
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
 from sqlalchemy.orm.interfaces import ORMOption
 
-from app.core.errors import NotFoundError
 from app.core.models import Record, utc_now
 from app.core.repository import Repository
 
@@ -75,10 +74,7 @@ class SoftDeleteRepository(Repository[R]):
 
     async def restore(self, id: UUID, *options: ORMOption) -> R:
         """Bring the record back; one that is not deleted stays as it is. Raises `NotFoundError`."""
-        query = select(self.model).where(self.model.id == id).options(*options)
-        record = await self.session.scalar(query.execution_options(with_deleted=True))
-        if record is None:
-            raise NotFoundError(f"There is no {self.model.__name__.lower()} with this id.")
+        record = await self.get(id, *options, with_deleted=True)
         record.restore()
         await self.session.flush()
         return record

@@ -31,14 +31,26 @@ async def database(lab_tables: None, database: Database) -> Database:
     return database
 
 
-@pytest.fixture
-async def client(app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]:
-    """A client of the endpoints of `lab.py`, on the application's database."""
+@pytest.fixture(scope="session")
+def lab_app(app: FastAPI) -> FastAPI:
+    """The endpoints of `lab.py`, on the application's database."""
     lab_app = create_application(lab.router, CoreSettings())
-    lab_app.state.database = database
+    lab_app.state.database = app.state.database
     lab_app.state.readiness = app.state.readiness
-    transport = ASGITransport(lab_app, raise_app_exceptions=False)
+    return lab_app
+
+
+@asynccontextmanager
+async def connect(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """A client that gets a 500 as a caller does, and not as an exception."""
+    transport = ASGITransport(app, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture
+async def client(lab_app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]:
+    async with connect(lab_app) as client:
         yield client
 
 
@@ -46,10 +58,8 @@ async def client(app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]
 async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Database]]:
     """A client of the same endpoints in an application with other settings, and its database."""
     lab_app = create_application(lab.router, CoreSettings(**changes))
-    async with lab_app.router.lifespan_context(lab_app):
-        transport = ASGITransport(lab_app, raise_app_exceptions=False)
-        async with AsyncClient(transport=transport, base_url="http://test") as client:
-            yield client, lab_app.state.database
+    async with lab_app.router.lifespan_context(lab_app), connect(lab_app) as client:
+        yield client, lab_app.state.database
 
 
 @pytest.fixture

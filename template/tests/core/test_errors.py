@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import driver
 from app.core.errors import ConflictError, problem_type
 from app.core.failures import Failure
-from tests.core.conftest import LabApp
 from tests.core.lab import LabBook, LabShelf, TooManyShelvesError
 
 JSON = {"content-type": "application/json"}
@@ -156,9 +155,7 @@ async def test_the_database_says_what_it_refused(session: AsyncSession, shelf: L
     assert await failure(session, text("SELECT nothing FROM lab_shelves")) is None
 
 
-async def test_a_failure_of_the_database_has_a_status(
-    client: AsyncClient, client_with: LabApp
-) -> None:
+async def test_a_failure_of_the_database_has_a_status(client: AsyncClient) -> None:
     await client.post("/lab/shelves", json={"name": "one"})
 
     response = await client.post("/lab/shelves", json={"name": "one"})

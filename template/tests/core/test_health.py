@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from httpx import AsyncClient
 
 from app.core.application import create_application
@@ -30,7 +29,7 @@ async def empty(database: Database, settings: CoreSettings) -> Any:
 
 
 async def test_a_database_that_was_not_migrated_is_reported(
-    empty: CoreSettings, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    empty: CoreSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = Database(empty)
     readiness = Readiness(database.health_engine, timeout=2)
@@ -52,7 +51,7 @@ async def test_a_newer_database_is_no_trouble(database: Database) -> None:
 
 
 async def test_a_database_that_cannot_be_reached_is_reported(
-    app: FastAPI, caplog: pytest.LogCaptureFixture, settings: CoreSettings
+    caplog: pytest.LogCaptureFixture, settings: CoreSettings
 ) -> None:
     nowhere = settings.primary_url.set(port=1) if settings.primary_url.host else None
     url = nowhere or settings.primary_url.set(database="/nowhere/at/all")

@@ -14,6 +14,7 @@ from tests.core.hostile import (
     send,
     send_bytes,
 )
+from tests.domains.posts.factories import create_post
 
 POST = {"title": "On engines", "body": "They weave.", "author_id": UNKNOWN_ID}
 
@@ -120,6 +121,8 @@ async def test_a_bad_number_is_invalid(
 async def test_a_query_in_another_encoding_finds_nothing(
     client: AsyncClient, session: AsyncSession, query: str
 ) -> None:
+    await create_post(session)
+
     response = await client.get(f"/posts?query={query}")
 
     assert (response.status_code, response.json()["items"]) == (200, [])

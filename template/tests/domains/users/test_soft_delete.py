@@ -56,7 +56,7 @@ async def test_a_deleted_user_is_in_no_list(
 
 
 async def test_the_address_of_a_deleted_user_can_be_used_again_and_again(
-    client: AsyncClient, session: AsyncSession
+    client: AsyncClient,
 ) -> None:
     for _ in range(3):
         response = await client.post("/users", json={"email": "ada@example.com", "full_name": "A"})
