@@ -1,0 +1,56 @@
+"""The template's git repository and its releases."""
+
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+# The tag that the tests' clone gives to the files as they lie here: newer than any release.
+WORK = "v999.0.0"
+DRIVERS = ("asyncpg", "aiomysql", "aiosqlite")
+# No settings and no hooks of the developer's.
+ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": str(TOP / "tests" / "gitconfig"),
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
+
+
+def git(*arguments: str, cwd: Path = TOP) -> str:
+    completed = subprocess.run(
+        ["git", *arguments],
+        cwd=cwd,
+        env={**os.environ, **ENVIRONMENT},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 0, f"git {arguments} in {cwd}:\n{completed.stderr}"
+    return completed.stdout
+
+
+def commit(project: Path) -> None:
+    git("add", "--all", cwd=project)
+    git("commit", "--quiet", "--allow-empty", "--no-verify", "--message=All", cwd=project)
+
+
+def releases() -> dict[str, str]:
+    """From version to commit: those that changed `version` in pyproject.toml, oldest first."""
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+        raise RuntimeError("This clone is shallow: the releases are in the history, fetch it all.")
+    found: dict[str, str] = {}
+    changes = (
+        "--first-parent",
+        "--reverse",
+        "--format=%H",
+        "-G^version = ",
+        "--",
+        "pyproject.toml",
+    )
+    for sha in git("log", *changes).split():
+        project = tomllib.loads(git("show", f"{sha}:pyproject.toml"))["project"]
+        found.setdefault(project["version"], sha)
+    return found
+
+
+RELEASES = releases()

@@ -1,0 +1,126 @@
+"""Whatever the documents name exists: files, tests, programs, their subcommands and options."""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Rendered
+from tests.project import run
+from tests.repository import DRIVERS, TOP
+
+FILE_TYPES = "cfg|example|ini|lock|mako|md|py|toml|yaml|yml"
+# Programs that are not called here, and why.
+NOT_CALLED = {
+    "cd": "a word of the shell",
+    "copier": "tests/test_serving.py and tests/test_update.py do what it does",
+    "curl": "needs a running service",
+    "docker": "needs a running Docker",
+    "export": "a word of the shell",
+    "uvx": "fetches Copier, which the tests have",
+}
+ROWS = {*range(1, 38), *range(40, 48)}
+
+
+def documents(project: Path) -> list[Path]:
+    return [project / "README.md", *sorted((project / "docs").glob("*.md"))]
+
+
+def commands(document: Path) -> Iterator[str]:
+    """The commands of the shell blocks, one by one."""
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```", document.read_text(), re.DOTALL | re.MULTILINE)
+    for language, block in blocks:
+        if language in {"bash", "sh", "shell", "console"}:
+            for line in re.split(r"&&|\n", block.replace("\\\n", " ")):
+                if command := re.sub(r"(^|\s)#.*", "", line).strip().removeprefix("$ "):
+                    yield command
+
+
+def named_paths(document: Path) -> set[str]:
+    """What stands in backticks or behind a link, and looks like a file or a folder."""
+    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    names = re.findall(r"`([^`\s]+)`", text) + re.findall(r"\]\(([^)\s#]+)", text)
+    folder = r"\.?[\w*<>.-]+/[\w*<>./-]*"
+    pattern = rf"(?:{folder}|[\w*.-]*\.(?:{FILE_TYPES}))(?:::\w+)?"
+    return {name for name in names if re.fullmatch(pattern, name)}
+
+
+def missing_paths(document: Path, *roots: Path) -> list[str]:
+    missing = []
+    for name in sorted(named_paths(document)):
+        path, _, test = name.partition("::")
+        # `<domain>` stands for a name that the reader chooses.
+        pattern = re.sub(r"<[^>]*>", "*", path).rstrip("/")
+        found = [file for root in (*roots, document.parent) for file in root.glob(pattern)]
+        if not any(not test or f"def {test}(" in file.read_text() for file in found):
+            missing.append(name)
+    return missing
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_files_and_tests_that_a_document_names_exist(
+    rendered: Rendered, tmp_path: Path, driver: str
+) -> None:
+    project = rendered(tmp_path / "project", driver=driver)
+    missing = [(file.name, missing_paths(file, project)) for file in documents(project)]
+    assert [(name, paths) for name, paths in missing if paths] == []
+
+
+def test_files_that_the_template_names_exist(rendered: Rendered, tmp_path: Path) -> None:
+    project = rendered(tmp_path / "project", driver="asyncpg")
+    assert missing_paths(TOP / "README.md", TOP, project) == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_catalogue_of_patterns_has_all_rows(
+    rendered: Rendered, tmp_path: Path, driver: str
+) -> None:
+    project = rendered(tmp_path / "project", driver=driver)
+    text = (project / "docs" / "patterns.md").read_text()
+    rows = dict(re.findall(r"^\| *(\d+) *\|(.*)$", text, flags=re.MULTILINE))
+    assert {int(number) for number in rows} >= ROWS
+    unproven = [number for number, row in rows.items() if "::test_" not in row]
+    assert unproven == []
+
+
+def test_commands_that_a_rendering_names_exist(rendered: Rendered, tmp_path: Path) -> None:
+    named: dict[str, str] = {}
+    for driver in DRIVERS:
+        project = rendered(tmp_path / driver, driver=driver)
+        for document in documents(project):
+            named |= dict.fromkeys(commands(document), document.name)
+    assert len(named) >= 5
+    run(project, "uv sync --quiet")
+    problems = [problem for command in named for problem in command_problems(project, command)]
+    assert problems == []
+
+
+def test_commands_that_the_template_names_exist() -> None:
+    named = [command.replace(".tools/bin/", "") for command in commands(TOP / "README.md")]
+    assert "uv run pytest" in named
+    assert [problem for command in named for problem in command_problems(TOP, command)] == []
+
+
+def command_problems(project: Path, command: str) -> Iterator[str]:
+    """Asks the program for help on its subcommand, where all of the options must stand."""
+    words = shlex.split(command)
+    # The README's commands for another directory are run by tests/test_serving.py.
+    if words[0] in NOT_CALLED or "--directory" in words:
+        return
+    if words[:2] != ["uv", "run"]:
+        if not shutil.which(words[0]):
+            yield f"`{command}`: there is no {words[0]}"
+        return
+    words = words[2:]
+    subcommands = [word for word in words if re.match(r"[a-z]", word)]
+    asked = shlex.join(subcommands[: 2 if words[0] in {"alembic", "fastapi", "ruff"} else 1])
+    try:
+        text = run(project, f"uv run {asked} --help", {"COLUMNS": "300", "NO_COLOR": "1"})
+    except AssertionError as error:
+        yield f"`{command}`: {error}"
+        return
+    options = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    yield from (f"`{command}`: no {option}" for option in options if option not in text)
