@@ -12,9 +12,12 @@ import pytest
 from tests.repository import ENVIRONMENT, RELEASES, TOP, WORK, commit, git
 from tests.servers import Servers
 
+# Its tests run in a project.
+collect_ignore = ["owner"]
+
 
 class Rendered(Protocol):
-    def __call__(self, to: Path, ref: str = ..., **answers: str | bool) -> Path: ...
+    def __call__(self, to: Path, ref: str = ..., /, **answers: str | bool) -> Path: ...
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,7 +52,7 @@ def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
     """Renders each (ref, answers) once; who asks gets a copy with a git repository of its own."""
     renders: dict[tuple[object, ...], Path] = {}
 
-    def render(to: Path, ref: str = WORK, **answers: str | bool) -> Path:
+    def render(to: Path, ref: str = WORK, /, **answers: str | bool) -> Path:
         key = (ref, *sorted(answers.items()))
         if key not in renders:
             renders[key] = tmp_path_factory.mktemp("render") / "project"

@@ -5,6 +5,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +61,14 @@ def run(project: Path, command: str, variables: Mapping[str, str] | None = None)
     end = "\n".join(printed.splitlines()[-80:])
     assert process.returncode == 0, f"`{command}` failed in {project}:\n{end}"
     return printed
+
+
+def run_suite(project: Path, variables: Mapping[str, str]) -> str:
+    """Runs the project's own tests; returns how many there were and how long they took."""
+    run(project, "uv run pytest --junitxml=report.xml", variables)
+    suite = next(ET.parse(project / "report.xml").iter("testsuite"))
+    assert suite.attrib["skipped"] == "0", "a skipped test proves nothing"
+    return f"{suite.attrib['tests']} tests in {float(suite.attrib['time']):.0f} s"
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -167,6 +167,19 @@ class TestRendering:
         assert examples == any(sample.search(text) for text in code.values())
 
 
+def test_a_sample_needs_no_other_but_users(rendered: Rendered, tmp_path: Path) -> None:
+    """So that an owner can delete each of them: its two folders, its line, its tables."""
+    project = rendered(tmp_path / "project")
+    needed = {
+        (sample, name)
+        for sample in SAMPLES
+        for folder in ("app/domains", "tests/domains")
+        for file in (project / folder / sample).glob("*.py")
+        for name in re.findall(r"from (?:app|tests)\.domains\.(\w+)", file.read_text())
+    }
+    assert {(sample, name) for sample, name in needed if name not in {sample, "users"}} == set()
+
+
 def parse(file: Path) -> None:
     parsers: dict[str, Callable[[str], object]] = {
         ".py": ast.parse,

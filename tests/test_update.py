@@ -1,143 +1,116 @@
-"""What `copier update` does to a rendered project. No call says `unsafe`: no trust is needed."""
+"""What `copier update` does to a project of any release.
 
-import itertools
+No call says `unsafe`: no trust is needed.
+"""
+
 import re
-import tomllib
+import shlex
 from pathlib import Path
 
 import copier
 import pytest
-import yaml
 
 from tests.conftest import Rendered
-from tests.repository import DRIVERS, RELEASES, TOP, WORK, commit, git
-from tests.test_copy import files
-
-OWNED = (
-    "README.md",
-    "app/api.py",
-    "app/domains/",
-    "app/main.py",
-    "app/settings.py",
-    "migrations/versions/",
-    "tests/domains/",
-)
-CONFLICT = re.compile(r"^(DD|AU|UD|UA|DU|AA|UU) |\.rej$", flags=re.MULTILINE)
+from tests.edits import DELETED, change, edit_as_an_owner
+from tests.project import run
+from tests.repository import DRIVERS, RELEASES, commit, git
+from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, update
 
 
-def contents(project: Path) -> dict[str, bytes]:
-    return {path: file.read_bytes() for path, file in files(project).items() if file.exists()}
-
-
-def not_owned(project: Path) -> dict[str, bytes]:
-    return {path: text for path, text in contents(project).items() if not path.startswith(OWNED)}
-
-
-def answers(project: Path) -> dict[str, object]:
-    recorded = yaml.safe_load((project / ".copier-answers.yml").read_text())
-    return {name: answer for name, answer in recorded.items() if not name.startswith("_")}
-
-
-def update(project: Path, ref: str | copier.VcsRef = WORK, **data: str | bool) -> None:
-    copier.run_update(project, data, vcs_ref=ref, defaults=True, overwrite=True, quiet=True)
-    status = git("status", "--porcelain", cwd=project)
-    assert not CONFLICT.search(status), status
-
-
-def append(file: Path, text: str) -> None:
-    file.write_text(f"{file.read_text()}{text}")
-
-
-def test_there_is_a_release_to_update_from() -> None:
-    present = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]
-    changes = (TOP / "CHANGELOG.md").read_text()
-    assert RELEASES
-    for version in {*RELEASES, present}:
-        assert re.search(rf"^## \[?{re.escape(version)}\b", changes, flags=re.MULTILINE), version
-
-
-def test_tags_agree_with_the_releases() -> None:
-    for tag in git("tag", "--list", "v*").split():
-        assert git("rev-parse", f"{tag}^{{commit}}").strip() == RELEASES[tag.removeprefix("v")]
-
-
+@pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("version", RELEASES)
 class TestUpdate:
     def test_makes_an_untouched_project_a_fresh_one(
-        self, rendered: Rendered, tmp_path: Path, version: str, driver: str
+        self, rendered: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
     ) -> None:
-        project = rendered(tmp_path / "project", f"v{version}", driver=driver)
-        given, owned = answers(project), contents(project)
+        chosen: Answers = {"driver": driver, "examples": examples}
+        project = rendered(tmp_path / "project", f"v{version}", **chosen)
+        given, before = answers(project), owned(project)
         update(project)
-        fresh = rendered(tmp_path / "fresh", driver=driver)
-        assert not_owned(project) == not_owned(fresh)
+        assert not_owned(project) == not_owned(rendered(tmp_path / "fresh", **chosen))
+        assert owned(project) == before
         assert {name: answers(project)[name] for name in given} == given
-        for path in owned:
-            assert not path.startswith(OWNED) or (project / path).read_bytes() == owned[path]
 
-    def test_changes_nothing_the_second_time(
-        self, rendered: Rendered, tmp_path: Path, version: str, driver: str
-    ) -> None:
-        project = rendered(tmp_path / "project", f"v{version}", driver=driver)
+        updated = contents(project)
         update(project)
-        commit(project)
-        update(project)
-        assert git("status", "--porcelain", cwd=project) == ""
+        assert contents(project) == updated
 
     def test_keeps_what_the_owner_did(
-        self, rendered: Rendered, tmp_path: Path, version: str, driver: str
+        self, rendered: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
     ) -> None:
-        project = rendered(tmp_path / "project", f"v{version}", driver=driver)
-        edited = edit_as_an_owner(project)
-        commit(project)
-        before = contents(project)
+        """Afterwards it is as if the owner had started from the newest version."""
+        chosen: Answers = {"driver": driver, "examples": examples}
+        project = rendered(tmp_path / "project", f"v{version}", **chosen)
+        edit_as_an_owner(project)
+        before = owned(project)
         update(project)
-        after = contents(project)
-        for path, text in edited.items():
-            assert text in after[path].decode(), path
-        for path in {*before, *after}:
-            assert not path.startswith(OWNED) or after.get(path) == before.get(path), path
+        fresh = rendered(tmp_path / "fresh", **chosen)
+        edit_as_an_owner(fresh)
+        assert not_owned(project) == not_owned(fresh)
+        assert owned(project) == before
+        assert not any((project / path).exists() for path in DELETED)
 
 
-def edit_as_an_owner(project: Path) -> dict[str, str]:
-    """Adds, changes and deletes what an owner would; returns what must be found in which file."""
-    edited = {
-        "README.md": "\nOur telephone number is 42.\n",
-        "app/main.py": "\nOWNER = 'us'\n",
-        "app/settings.py": "\n    invoice_limit: int = 100\n",
-        "app/domains/users/models.py": "\n# Users are people.\n",
-        "app/core/bulk.py": "\n\ndef ours() -> None:\n    pass\n",
-        ".env.example": "\n# INVOICE_LIMIT=100\n",
-    }
-    for path, text in edited.items():
-        append(project / path, text)
-    invoices = project / "app" / "domains" / "invoices"
-    invoices.mkdir()
-    (invoices / "models.py").write_text("# ours\n")
-    git("rm", "-r", "--quiet", "app/domains/posts", "tests/domains/posts", cwd=project)
-    anchor, dependency = "  # your dependencies below\n", '  "babel>=2",\n'
-    package = project / "pyproject.toml"
-    package.write_text(package.read_text().replace(anchor, f"{anchor}{dependency}", 1))
-    return edited | {"pyproject.toml": dependency, "app/domains/invoices/models.py": "# ours\n"}
+@pytest.fixture
+def later(template: Path, tmp_path: Path) -> Path:
+    """A template with one more version, which changes two files of the template's and drops one."""
+    later = tmp_path / "later"
+    git("clone", "--quiet", str(template), str(later))
+    change(
+        later, "template/app/core/streaming.py", "ROWS_AT_ONCE = 1000\n", "ROWS_AT_ONCE = 2000\n"
+    )
+    change(later, "template/app/core/bulk.py", "CHUNK_SIZE = 1000", "CHUNK_SIZE = 900")
+    (later / "template" / "docs" / "troubleshooting.md").unlink()
+    commit(later)
+    git("tag", "v1000.0.0", cwd=later)
+    return later
 
 
-@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(DRIVERS, 2)))
-def test_switching_the_driver_makes_a_fresh_project_of_the_other(
-    rendered: Rendered, tmp_path: Path, old: str, new: str
+def test_lines_that_both_have_changed_are_marked_and_reported_and_the_rest_is_updated(
+    rendered: Rendered, tmp_path: Path, later: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    project = rendered(tmp_path / "project", driver=old)
-    update(project, copier.VcsRef.CURRENT, driver=new)
-    assert contents(project) == contents(rendered(tmp_path / "fresh", driver=new))
+    project = rendered(tmp_path / "project")
+    point_to(later, project)
+    change(project, "app/core/streaming.py", "ROWS_AT_ONCE = 1000\n", "ROWS_AT_ONCE = 500\n")
+    commit(project)
+
+    copier.run_update(project, defaults=True, overwrite=True)
+
+    message = capfd.readouterr().err.partition("is updated.")[2]
+    assert CONFLICT.findall(git("status", "--porcelain", cwd=project)) == ["UU"]
+    marked = (project / "app/core/streaming.py").read_text()
+    assert "<<<<<<< before updating\nROWS_AT_ONCE = 500\n" in marked
+    assert "\nROWS_AT_ONCE = 2000\n>>>>>>> after updating\n" in marked
+    assert "CHUNK_SIZE = 900" in (project / "app/core/bulk.py").read_text()
+    assert "<<<<<<<" not in "".join(
+        text.decode() for path, text in contents(project).items() if "streaming" not in path
+    )
+    conflicts, markers, removed = re.findall(r"^ {4}(git diff .*?)  ", message, re.MULTILINE)
+    assert listed(project, conflicts) == ["app/core/streaming.py"]
+    assert all(
+        line.startswith(("app/core/streaming.py:", "+")) for line in listed(project, markers)
+    )
+    assert listed(project, removed) == ["docs/troubleshooting.md"]
 
 
-@pytest.mark.parametrize("examples", [True, False])
-def test_turning_the_samples_on_or_off_leaves_the_owners_files_alone(
-    rendered: Rendered, tmp_path: Path, examples: bool
+def point_to(template: Path, project: Path) -> None:
+    """Lets the next update come from another clone of the template."""
+    file = project / ".copier-answers.yml"
+    text = re.sub("^_src_path: .*$", f"_src_path: {template}", file.read_text(), flags=re.MULTILINE)
+    file.write_text(text)
+
+
+def listed(project: Path, command: str) -> list[str]:
+    """What a command of git's prints; one that finds something may say so by its exit status."""
+    return run(project, f"bash -c {shlex.quote(f'{command} || true')}").splitlines()
+
+
+def test_an_update_that_would_touch_uncommitted_work_is_refused(
+    rendered: Rendered, tmp_path: Path
 ) -> None:
-    project = rendered(tmp_path / "project", examples=not examples)
-    before = contents(project)
-    update(project, copier.VcsRef.CURRENT, examples=examples)
-    after = contents(project)
-    for path in {*before, *after}:
-        assert not path.startswith(OWNED) or after.get(path) == before.get(path), path
+    project = rendered(tmp_path / "project", f"v{min(RELEASES)}")
+    (project / "notes.txt").write_text("not committed\n")
+    with pytest.raises(copier.errors.UserMessageError, match="dirty"):
+        update(project)
+    assert git("status", "--porcelain", cwd=project) == "?? notes.txt\n"

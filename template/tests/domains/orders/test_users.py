@@ -7,9 +7,9 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.conftest import CountStatements
-from tests.core.hostile import UNKNOWN_ID
+from tests.core.hostile import UNKNOWN_ID, assert_problem
 from tests.domains.orders.factories import build_item, create_order
-from tests.domains.users.factories import create_user
+from tests.domains.users.factories import create_deleted_user, create_user
 
 
 async def test_a_user_is_read_with_its_orders_the_newest_first(
@@ -57,6 +57,16 @@ async def test_a_user_without_orders_has_an_empty_dashboard(
     dashboard = (await client.get(f"/users/{user.id}/dashboard")).json()
 
     assert (dashboard["latest_orders"], dashboard["totals"]) == ([], [])
+
+
+@pytest.mark.parametrize("path", ["orders", "dashboard"])
+async def test_a_deleted_user_has_none(
+    client: AsyncClient, session: AsyncSession, path: str
+) -> None:
+    user = await create_deleted_user(session)
+    await create_order(session, user=user)
+
+    assert_problem(await client.get(f"/users/{user.id}/{path}"), 404)
 
 
 async def test_a_dashboard_takes_three_statements(

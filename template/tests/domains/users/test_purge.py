@@ -3,13 +3,11 @@ import sys
 
 import pytest
 from httpx import AsyncClient
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domains.users.models import Role
 from app.domains.users.purge import main, purge_users
 from app.settings import Settings
-from tests.domains.posts.factories import create_post
 from tests.domains.users.factories import create_deleted_user, create_user
 
 
@@ -24,19 +22,6 @@ async def test_the_job_purges_who_was_deleted_long_ago(
 
     restored = [await client.post(f"/users/{each.id}/restore") for each in (old, recent, present)]
     assert [response.status_code for response in restored] == [404, 200, 200]
-
-
-async def test_the_job_stops_at_a_user_who_still_has_posts(
-    client: AsyncClient, session: AsyncSession
-) -> None:
-    users = [await create_deleted_user(session, days_ago=31) for _ in range(3)]
-    await create_post(session, author=users[1])
-
-    with pytest.raises(IntegrityError):
-        await purge_users(Settings(), days=30)
-
-    restored = [await client.post(f"/users/{user.id}/restore") for user in users]
-    assert [response.status_code for response in restored] == [200, 200, 200]
 
 
 async def test_the_job_is_a_command(

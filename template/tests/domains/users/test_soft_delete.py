@@ -4,8 +4,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domains.users.models import Role
 from tests.core.hostile import assert_problem
-from tests.domains.orders.factories import create_order
-from tests.domains.posts.factories import create_post
 from tests.domains.users.factories import create_deleted_user, create_user
 
 
@@ -24,8 +22,6 @@ async def test_a_user_is_deleted_once(client: AsyncClient, session: AsyncSession
     [
         ("GET", ""),
         ("PATCH", ""),
-        ("GET", "/orders"),
-        ("GET", "/dashboard"),
         ("PUT", "/roles/admin"),
         ("DELETE", "/roles/admin"),
     ],
@@ -34,7 +30,6 @@ async def test_a_deleted_user_is_not_found(
     client: AsyncClient, session: AsyncSession, method: str, path: str
 ) -> None:
     user = await create_deleted_user(session)
-    await create_order(session, user=user)
     body = {"full_name": "Ada King"} if method == "PATCH" else None
 
     response = await client.request(method, f"/users/{user.id}{path}", json=body)
@@ -42,17 +37,13 @@ async def test_a_deleted_user_is_not_found(
     assert_problem(response, 404)
 
 
-@pytest.mark.parametrize("path", ["/users", "/users/activity"])
-async def test_a_deleted_user_is_in_no_list(
-    client: AsyncClient, session: AsyncSession, path: str
-) -> None:
+async def test_a_deleted_user_is_in_no_list(client: AsyncClient, session: AsyncSession) -> None:
     user = await create_user(session)
-    await create_post(session, author=user)
-    assert str(user.id) in (await client.get(path)).text
+    assert str(user.id) in (await client.get("/users")).text
 
     await client.delete(f"/users/{user.id}")
 
-    assert str(user.id) not in (await client.get(path)).text
+    assert str(user.id) not in (await client.get("/users")).text
 
 
 async def test_the_address_of_a_deleted_user_can_be_used_again_and_again(

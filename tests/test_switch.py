@@ -1,0 +1,88 @@
+"""Other answers, given on update: another database, with the samples or without."""
+
+import itertools
+import shlex
+from pathlib import Path
+
+import copier
+import pytest
+
+from tests.conftest import Rendered
+from tests.edits import edit_as_an_owner
+from tests.project import run
+from tests.repository import DRIVERS, TOP
+from tests.updates import answers, contents, not_owned, owned, update
+
+PAIRS = list(itertools.permutations(DRIVERS, 2))
+
+
+@pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_an_untouched_project_becomes_a_fresh_one_on_the_other_database(
+    rendered: Rendered, tmp_path: Path, old: str, new: str, examples: bool
+) -> None:
+    project = rendered(tmp_path / "project", driver=old, examples=examples)
+    update(project, copier.VcsRef.CURRENT, driver=new)
+    fresh = rendered(tmp_path / "fresh", driver=new, examples=examples)
+    assert contents(project) == contents(fresh)
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_the_owners_edits_move_to_the_other_database(
+    rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    project = rendered(tmp_path / "project", driver=old)
+    edit_as_an_owner(project)
+    before = owned(project)
+    update(project, copier.VcsRef.CURRENT, driver=new)
+    fresh = rendered(tmp_path / "fresh", driver=new)
+    edit_as_an_owner(fresh)
+    assert owned(project) == before == owned(fresh)
+    for path, text in not_owned(fresh).items():
+        # Who had no server had no compose file to edit.
+        assert (project / path).read_bytes() == text or (path, old) == ("compose.yaml", "aiosqlite")
+    assert contents(project).keys() == contents(fresh).keys()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("examples", [True, False], ids=["on", "off"])
+class TestSamples:
+    def test_belong_to_the_owner_whatever_the_answer_becomes(
+        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
+    ) -> None:
+        project = rendered(tmp_path / "project", driver=driver, examples=not examples)
+        edit_as_an_owner(project)
+        before = owned(project)
+        update(project, copier.VcsRef.CURRENT, examples=examples)
+        fresh = rendered(tmp_path / "fresh", driver=driver, examples=examples)
+        edit_as_an_owner(fresh)
+        assert owned(project) == before
+        assert not_owned(project) == not_owned(fresh)
+        assert answers(project)["examples"] == examples
+
+    def test_come_and_go_by_the_commands_of_the_readme(
+        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
+    ) -> None:
+        project = rendered(tmp_path / "project", driver=driver, examples=not examples)
+        remove, recopy = commands_for_the_samples()
+        if not examples:
+            run(project, remove)
+        arguments = dict(word.removeprefix("--").partition("=")[::2] for word in recopy[2:])
+        assert arguments.pop("data") == "examples=true"
+        assert arguments == {"vcs-ref": ":current:", "defaults": "", "overwrite": ""}
+        copier.run_recopy(
+            project,
+            {"examples": examples},
+            vcs_ref=copier.VcsRef.CURRENT,
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+        )
+        fresh = rendered(tmp_path / "fresh", driver=driver, examples=examples)
+        assert contents(project) == contents(fresh)
+
+
+def commands_for_the_samples() -> tuple[str, list[str]]:
+    section = (TOP / "README.md").read_text().partition("\n### The samples, later\n")[2]
+    remove, recopy = (block.partition("```")[0].strip() for block in section.split("```sh\n")[1:3])
+    return f"bash -c {shlex.quote(remove)}", shlex.split(recopy)[1:]

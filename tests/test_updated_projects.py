@@ -1,0 +1,79 @@
+"""Projects that were updated or switched to another database pass their own tests on it."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import copier
+import pytest
+
+from tests.conftest import Rendered
+from tests.edits import edit_as_an_owner
+from tests.project import run, run_suite
+from tests.repository import DRIVERS, RELEASES
+from tests.servers import Servers, version, written
+from tests.updates import contents, update
+
+Check = Callable[[Path, str], None]
+
+
+@pytest.fixture
+def check(
+    servers: Servers,
+    tmp_path_factory: pytest.TempPathFactory,
+    record_property: Callable[[str, object], None],
+) -> Check:
+    """Migrates a real database, compares it with the models, and runs the project's own tests."""
+
+    def check(project: Path, driver: str) -> None:
+        database = servers.create_database(driver)
+        # One environment for all of them, in which only the project changes.
+        environment = tmp_path_factory.getbasetemp() / f"environment-{driver}"
+        settings = {
+            "UV_PROJECT_ENVIRONMENT": str(environment),
+            "DATABASE_URL": written(database),
+            "TEST_DATABASE_URL": written(database),
+        }
+        run(project, "uv sync --quiet", settings)
+        run(project, "uv run ruff check", settings)
+        run(project, "uv run alembic upgrade head", settings)
+        run(project, "uv run alembic check", settings)
+        counted = run_suite(project, settings)
+        record_property("result", f"{counted}, {version(database)}")
+
+    return check
+
+
+@pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_untouched_project_works_after_the_update(
+    rendered: Rendered, check: Check, tmp_path: Path, release: str, driver: str, examples: bool
+) -> None:
+    project = rendered(tmp_path / "project", f"v{release}", driver=driver, examples=examples)
+    update(project)
+    fresh = contents(rendered(tmp_path / "fresh", driver=driver, examples=examples))
+    # tests/test_variants.py runs those that became equal to a fresh one also in the owner's files.
+    if {**contents(project), "README.md": b""} != {**fresh, "README.md": b""}:
+        check(project, driver)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_edited_project_works_after_the_update(
+    rendered: Rendered, check: Check, tmp_path: Path, release: str, driver: str
+) -> None:
+    project = rendered(tmp_path / "project", f"v{release}", driver=driver)
+    edit_as_an_owner(project)
+    update(project)
+    check(project, driver)
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(DRIVERS, 2)))
+def test_a_project_with_a_domain_of_its_own_works_on_the_other_database(
+    rendered: Rendered, check: Check, tmp_path: Path, old: str, new: str
+) -> None:
+    project = rendered(tmp_path / "project", driver=old)
+    edit_as_an_owner(project)
+    update(project, copier.VcsRef.CURRENT, driver=new)
+    check(project, new)

@@ -1,0 +1,48 @@
+"""Updates of a project, and what it consists of."""
+
+import re
+from pathlib import Path
+
+import copier
+import yaml
+
+from tests.repository import WORK, commit, git
+from tests.test_copy import files
+
+# As the end of `_exclude` in copier.yml has them.
+OWNED = (
+    "README.md",
+    "app/api.py",
+    "app/domains/",
+    "app/main.py",
+    "app/settings.py",
+    "migrations/versions/",
+    "tests/domains/",
+)
+Answers = dict[str, str | bool]
+CONFLICT = re.compile(r"^(DD|AU|UD|UA|DU|AA|UU) |\.rej$", flags=re.MULTILINE)
+
+
+def contents(project: Path) -> dict[str, bytes]:
+    return {path: file.read_bytes() for path, file in files(project).items() if file.exists()}
+
+
+def owned(project: Path) -> dict[str, bytes]:
+    return {path: text for path, text in contents(project).items() if path.startswith(OWNED)}
+
+
+def not_owned(project: Path) -> dict[str, bytes]:
+    return {path: text for path, text in contents(project).items() if not path.startswith(OWNED)}
+
+
+def answers(project: Path) -> dict[str, object]:
+    recorded = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    return {name: answer for name, answer in recorded.items() if not name.startswith("_")}
+
+
+def update(project: Path, ref: str | copier.VcsRef = WORK, **data: str | bool) -> None:
+    """Updates and commits; a conflict is a failure."""
+    copier.run_update(project, data, vcs_ref=ref, defaults=True, overwrite=True, quiet=True)
+    status = git("status", "--porcelain", cwd=project)
+    assert not CONFLICT.search(status), status
+    commit(project)
