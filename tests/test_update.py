@@ -5,6 +5,8 @@ No call says `unsafe`: no trust is needed.
 
 import re
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import copier
@@ -13,7 +15,7 @@ import pytest
 from tests.conftest import Rendered
 from tests.edits import DELETED, change, edit_as_an_owner
 from tests.project import run
-from tests.repository import DRIVERS, RELEASES, commit, git
+from tests.repository import DRIVERS, RELEASES, WORK, commit, git
 from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, update
 
 
@@ -50,6 +52,53 @@ class TestUpdate:
         assert not_owned(project) == not_owned(fresh)
         assert owned(project) == before
         assert not any((project / path).exists() for path in DELETED)
+
+
+@pytest.mark.parametrize("tags", ["never", "always", "since the update"])
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_command_updates_with_and_without_tags(
+    template: Path, tmp_path: Path, version: str, tags: str
+) -> None:
+    """As an owner calls it, from a clone that moves on between the copy and the update."""
+    clone, project = tmp_path / "template", tmp_path / "project"
+    git("clone", "--quiet", "--no-tags", str(template), str(clone))
+    git("reset", "--quiet", "--hard", RELEASES[version], cwd=clone)
+    if tags == "always":
+        git("tag", f"v{version}", cwd=clone)
+    copier_command(tmp_path, f"copy --defaults {clone} {project}")
+    git("init", "--quiet", cwd=project)
+    commit(project)
+
+    git("pull", "--quiet", "--tags" if tags != "never" else "--no-tags", cwd=clone)
+    news = copier_command(project, "check-update --output-format=json")
+    assert '"update_available": true' in news
+    copier_command(project, "update --defaults")
+    assert not CONFLICT.search(git("status", "--porcelain", cwd=project))
+    copier_command(tmp_path, f"copy --defaults {clone} {tmp_path / 'fresh'}")
+    git("init", "--quiet", cwd=tmp_path / "fresh")
+    assert not_owned(project) == not_owned(tmp_path / "fresh")
+
+
+def copier_command(folder: Path, command: str) -> str:
+    return run(folder, f"{sys.executable} -m copier {command}")
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_project_in_a_folder_of_a_repository_is_updated(
+    rendered: Rendered, tmp_path: Path, version: str
+) -> None:
+    project = rendered(tmp_path / "repository" / "services" / "ours", f"v{version}")
+    shutil.rmtree(project / ".git")
+    (project.parents[1] / "README.md").write_text("Of all services.\n")
+    git("init", "--quiet", cwd=project.parents[1])
+    commit(project.parents[1])
+    (project.parents[1] / "README.md").write_text("Work in progress elsewhere.\n")
+
+    copier.run_update(project, vcs_ref=WORK, defaults=True, overwrite=True, quiet=True)
+
+    assert not CONFLICT.search(git("status", "--porcelain", cwd=project))
+    assert not_owned(project) == not_owned(rendered(tmp_path / "fresh"))
+    assert (project.parents[1] / "README.md").read_text() == "Work in progress elsewhere.\n"
 
 
 @pytest.fixture
