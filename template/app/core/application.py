@@ -29,7 +29,7 @@ class Service(FastAPI):
         return super().openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and b"content-length" in dict(scope["headers"]):
             # A body that is declared as too long is refused in plain text, before the application
             # sees it. Without the declaration it is counted as it comes, and refused by us.
             headers = (header for header in scope["headers"] if header[0] != b"content-length")
