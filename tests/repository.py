@@ -1,6 +1,7 @@
 """The template's git repository and its releases."""
 
 import os
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -37,7 +38,10 @@ def commit(project: Path) -> None:
 def releases() -> dict[str, str]:
     """From version to commit: those that changed `version` in pyproject.toml, oldest first."""
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
-        raise RuntimeError("This clone is shallow: the releases are in the history, fetch it all.")
+        raise RuntimeError(
+            "This clone is shallow, and its history has the releases: run `git fetch --unshallow`; "
+            "in CI, check out with `fetch-depth: 0`."
+        )
     found: dict[str, str] = {}
     changes = (
         "--first-parent",
@@ -53,4 +57,13 @@ def releases() -> dict[str, str]:
     return found
 
 
+def notes_since(version: str) -> str:
+    """What CHANGELOG.md says about later versions, and about what no version has yet."""
+    changes = (TOP / "CHANGELOG.md").read_text()
+    heading = re.search(rf"^## \[?{re.escape(version)}\b", changes, flags=re.MULTILINE)
+    assert heading, f"CHANGELOG.md has no heading {version}."
+    return changes[: heading.start()]
+
+
 RELEASES = releases()
+PRESENT: str = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]

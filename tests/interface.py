@@ -1,0 +1,124 @@
+"""What the template's code offers to the owner's, as text: the interface that is promised.
+
+`uv run python -m tests.interface` writes `tests/interface.txt`. What stands there is promised. A
+value that stands there as `...` may be tuned by any release; an underscore promises nothing.
+"""
+
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import copier
+import griffe
+from copier.errors import DirtyLocalWarning
+
+from tests.repository import TOP
+
+RECORD = TOP / "tests" / "interface.txt"
+OFFERED = ("app.core", "tests.conftest", "tests.core.hostile")
+# Public by name, and still the template's own affair: no owner's code has a use for it.
+OWN = re.compile(
+    r"""\bTypeVar\(|get_?[lL]ogger\(
+    |app\.core\.application\.(PYPROJECT|spare_the_collector)$
+    |app\.core\.errors\.respond_to_\w+$
+    |app\.core\.health\.(Readiness|VERSIONS|WHAT_TO_DO|read_revisions)$
+    |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|drop_colors|is_not_logged_here)$
+    |app\.core\.(openapi\.\w+|models\.set_id|soft_delete\.(HIDE_DELETED|hide_deleted))$
+    |tests\.conftest\.(server|pytest_\w+)$""",
+    flags=re.VERBOSE,
+)
+
+
+def load(project: Path) -> list[griffe.Module]:
+    """What a rendered project offers. Nothing of it is imported."""
+    loader = griffe.GriffeLoader(search_paths=[project], allow_inspection=False)
+    modules = [loader.load(name) for name in OFFERED]
+    found = [module for module in modules if isinstance(module, griffe.Module)]
+    for module in found:
+        forget_own(module)
+    return found
+
+
+def forget_own(module: griffe.Module) -> None:
+    for name, member in list(module.members.items()):
+        value = str(member.value) if isinstance(member, griffe.Attribute) else ""
+        if isinstance(member, griffe.Module):
+            forget_own(member)
+        elif OWN.search(member.path) or OWN.search(value):
+            del module.members[name]
+        elif isinstance(member, griffe.Function) and "@pytest.fixture" in kind(member):
+            member.parameters = griffe.Parameters()  # the fixtures that it needs may change
+
+
+def members(parent: griffe.Object) -> Iterator[griffe.Object]:
+    """What is public in a module or a class, by name; what it imports is not its own."""
+    for _, member in sorted(parent.members.items()):
+        if isinstance(member, griffe.Object) and member.is_public:
+            yield member
+
+
+def write(module: griffe.Module) -> Iterator[str]:
+    """The module, then its functions, classes and values, each in a line; then its modules."""
+    inner = [member for member in members(module) if isinstance(member, griffe.Module)]
+    own = [line for member in members(module) if member not in inner for line in describe(member)]
+    if own:
+        yield from ["", module.path, *(f"    {line}" for line in own)]
+    for member in inner:
+        yield from write(member)
+
+
+def describe(member: griffe.Object) -> Iterator[str]:
+    match member:
+        case griffe.Function():
+            for overload in member.overloads or ():
+                yield signature(overload)
+            yield signature(member)
+        case griffe.Class():
+            bases = ", ".join(map(str, member.bases))
+            yield f"{kind(member)}{member.name}({bases})"
+            for inner in members(member):
+                yield from (f"    {line}" for line in describe(inner))
+        case griffe.Attribute():
+            annotation = f": {member.annotation}" if member.annotation else ""
+            value = "" if member.value is None else f" = {declaration(member) or '...'}"
+            yield f"{kind(member)}{member.name}{annotation}{value}"
+
+
+def kind(member: griffe.Function | griffe.Class | griffe.Attribute) -> str:
+    """How it is to be used, which stands before its name: `@contextmanager async def`."""
+    if isinstance(member, griffe.Attribute):
+        return "@property " if "property" in member.labels else ""
+    decorators = "".join(f"@{decorator.value} " for decorator in member.decorators)
+    if isinstance(member, griffe.Class):
+        return f"{decorators}class "
+    return f"{decorators}async def " if "async" in member.labels else f"{decorators}def "
+
+
+def signature(function: griffe.Function) -> str:
+    return f"{kind(function)}{function.signature()}"
+
+
+def declaration(attribute: griffe.Attribute) -> str:
+    """Types, columns and what else a call declares; not numbers, texts, or what a method sets."""
+    declared = attribute.labels & {"class-attribute", "module-attribute"}
+    if not declared or not isinstance(attribute.value, griffe.ExprCall | griffe.ExprSubscript):
+        return ""
+    return re.sub(r"(, )?(description='[^']*'|examples=\[[^]]*\])", "", str(attribute.value))
+
+
+def interface(project: Path) -> str:
+    lines = [line for module in load(project) for line in write(module)]
+    return "\n".join(lines).lstrip() + "\n"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DirtyLocalWarning)
+        copier.run_copy(str(TOP), folder, vcs_ref="HEAD", defaults=True, quiet=True)
+        RECORD.write_text(interface(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

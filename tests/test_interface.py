@@ -1,0 +1,60 @@
+"""What `app/core` and the fixtures offer to the owner's code stays, or a major version says so."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.compatibility import incompatible, unannounced
+from tests.conftest import Rendered
+from tests.interface import OFFERED, RECORD, interface, load, members
+from tests.repository import DRIVERS, PRESENT, RELEASES, notes_since
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_recorded_interface_is_that_of_each_driver(
+    rendered: Rendered, tmp_path: Path, driver: str
+) -> None:
+    found = interface(rendered(tmp_path / "project", driver=driver, examples=True))
+    assert found == RECORD.read_text(), (
+        "Run `uv run python -m tests.interface`, and look at the diff."
+    )
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("version", RELEASES)
+def test_nothing_that_a_release_offered_is_gone(
+    rendered: Rendered, tmp_path: Path, version: str, driver: str
+) -> None:
+    before = load(rendered(tmp_path / "before", f"v{version}", driver=driver, examples=True))
+    now = load(rendered(tmp_path / "now", driver=driver, examples=True))
+    assert unannounced(incompatible(before, now), version, PRESENT, notes_since(version)) == []
+
+
+def test_what_the_samples_import_is_offered(rendered: Rendered, tmp_path: Path) -> None:
+    project = rendered(tmp_path / "project", driver=DRIVERS[0], examples=True)
+    offered = {
+        member.path
+        for module in load(project)
+        for inner in (module, *members(module))
+        for member in (inner, *members(inner))
+    }
+    found = {name for file in owned_code(project) for name in imports(file)}
+    assert found - offered == set()
+    assert found
+
+
+def owned_code(project: Path) -> list[Path]:
+    folders = ("app/domains", "tests/domains", "migrations/versions")
+    files = [file for folder in folders for file in (project / folder).rglob("*.py")]
+    return [*(project / "app").glob("*.py"), *files]
+
+
+def imports(file: Path) -> set[str]:
+    """What the file takes from the template's code."""
+    return {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(OFFERED)
+        for alias in node.names
+    }
