@@ -55,9 +55,9 @@ def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
     def render(to: Path, ref: str = WORK, /, **answers: str | bool) -> Path:
         key = (ref, *sorted(answers.items()))
         if key not in renders:
-            renders[key] = tmp_path_factory.mktemp("render") / "project"
-            where = (str(template), renders[key])
-            copier.run_copy(*where, data=answers, vcs_ref=ref, defaults=True, quiet=True)
+            where = tmp_path_factory.mktemp("render") / "project"
+            copier.run_copy(str(template), where, answers, vcs_ref=ref, defaults=True, quiet=True)
+            renders[key] = where
         shutil.copytree(renders[key], to, symlinks=True)
         git("init", "--quiet", cwd=to)
         commit(to)

@@ -107,7 +107,7 @@ def as_wide(old: dict[str, Any], new: dict[str, Any]) -> bool:
     return same and ("choices" in old) == ("choices" in new) and values(old) <= values(new)
 
 
-def owned(folder: Path) -> set[str]:
+def owned_paths(folder: Path) -> set[str]:
     """The paths that an update does not touch."""
     return {
         line.strip()

@@ -15,8 +15,8 @@ import pathspec
 import pytest
 
 from tests.conftest import Rendered
-from tests.questions import checkout, owned
-from tests.repository import DRIVERS, PRESENT, RELEASES, WORK, git, notes_since
+from tests.questions import checkout, owned_paths
+from tests.repository import DRIVERS, PRESENT, RELEASES, TOP, WORK, git, notes_since
 from tests.test_copy import files
 
 MOVED = re.compile(r"^- Moved: `([^`]+)` → `([^`]+)`$", flags=re.MULTILINE)
@@ -97,8 +97,8 @@ def test_a_path_stays_with_its_owner(
     template: Path, rendered: Rendered, tmp_path: Path, version: str
 ) -> None:
     release = rendered(tmp_path / "project", f"v{version}", driver=DRIVERS[0], examples=True)
-    before = owned(checkout(template, f"v{version}", tmp_path / "before"))
-    now = owned(checkout(template, WORK, tmp_path / "now"))
+    before = owned_paths(checkout(template, f"v{version}", tmp_path / "before"))
+    now = owned_paths(checkout(template, WORK, tmp_path / "now"))
     assert changed_hands({*files(release)}, before, now) == set()
     assert before <= now
     assert before
@@ -142,6 +142,17 @@ def test_versions_rise() -> None:
 def number(version: str) -> tuple[int, ...]:
     assert SEMANTIC.fullmatch(version), f"{version} is not major.minor.patch"
     return tuple(map(int, version.split(".")))
+
+
+def test_tags_agree_with_the_releases() -> None:
+    for tag in git("tag", "--list", "v*").split():
+        assert git("rev-parse", f"{tag}^{{commit}}").strip() == RELEASES[tag.removeprefix("v")]
+
+
+def test_each_version_stands_in_the_changelog() -> None:
+    headings = re.findall(r"^## (\S+)$", (TOP / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert [each for each in headings if each in RELEASES] == [*RELEASES][::-1]
+    assert PRESENT in headings
 
 
 def test_what_no_release_has_yet_stands_in_the_changelog(template: Path) -> None:
