@@ -1,0 +1,144 @@
+"""The checks of a rendering on GitHub Actions and on GitLab CI, and the change of the system."""
+
+import itertools
+import sys
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+from sqlalchemy import make_url
+
+from tests.conftest import Rendered
+from tests.project import run
+from tests.repository import DRIVERS, RELEASES, commit
+from tests.test_update import answers, append, contents, not_owned, update
+
+FILES = {
+    "github": {".github/workflows/ci.yml", ".github/workflows/update.yml"},
+    "gitlab": {".gitlab-ci.yml"},
+    "none": set(),
+}
+SCHEMAS = {
+    "github": "--builtin-schema=vendor.github-workflows",
+    "gitlab": "--builtin-schema=vendor.gitlab-ci --data-transform=gitlab-ci",
+}
+
+
+def ci_files(project: Path) -> set[str]:
+    return {path for path in contents(project) if path.startswith((".github/", ".gitlab"))}
+
+
+def load(file: Path) -> Any:
+    return yaml.safe_load(file.read_text())
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("ci", FILES)
+def test_each_system_has_its_files_and_they_hold_to_its_schema(
+    rendered: Rendered, tmp_path: Path, ci: str, driver: str
+) -> None:
+    project = rendered(tmp_path / "project", ci=ci, driver=driver)
+    assert ci_files(project) == FILES[ci]
+    for path in FILES[ci]:
+        run(project, f"{sys.executable} -m check_jsonschema {SCHEMAS[ci]} {path}")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_both_systems_run_the_same_checks(rendered: Rendered, tmp_path: Path, driver: str) -> None:
+    github = rendered(tmp_path / "github", ci="github", driver=driver)
+    gitlab = rendered(tmp_path / "gitlab", ci="gitlab", driver=driver)
+    workflow = load(github / ".github" / "workflows" / "ci.yml")
+    steps = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    job = load(gitlab / ".gitlab-ci.yml")["check"]
+    # There the database is a service, and the lock file is asked for in the shell.
+    assert [line for line in job["script"] if not line.startswith("if ")] == [
+        step for step in steps if step.startswith("uv ") and step != "uv lock --check"
+    ]
+    assert job["script"][0] == "if [ -e uv.lock ]; then uv lock --check; fi"
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "aiomysql"])
+def test_the_database_of_gitlab_is_the_one_for_development(
+    rendered: Rendered, tmp_path: Path, driver: str
+) -> None:
+    project = rendered(tmp_path / "project", ci="gitlab", driver=driver)
+    job = load(project / ".gitlab-ci.yml")["check"]
+    [service] = job["services"]
+    development = load(project / "compose.yaml")["services"]["database"]
+    assert service["image" if "image" in service else "name"] == development["image"]
+    url = make_url(job["variables"]["DATABASE_URL"])
+    assert url.drivername.endswith(f"+{driver}")
+    assert url.host == service["alias"]
+    given = set(service["variables"].values()) | {"root"}
+    assert {url.username, url.password, url.database} <= given
+
+
+def test_sqlite_has_no_service(rendered: Rendered, tmp_path: Path) -> None:
+    project = rendered(tmp_path / "project", ci="gitlab", driver="aiosqlite")
+    assert not {"services", "variables"} & load(project / ".gitlab-ci.yml")["check"].keys()
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(FILES, 2)))
+def test_switching_the_system_makes_a_fresh_project_of_the_other(
+    rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    project = rendered(tmp_path / "project", ci=old)
+    update(project, copier.VcsRef.CURRENT, ci=new)
+    assert contents(project) == contents(rendered(tmp_path / "fresh", ci=new))
+
+
+@pytest.mark.parametrize("ci", FILES)
+@pytest.mark.parametrize("version", RELEASES)
+def test_an_update_can_choose_the_system(
+    rendered: Rendered, tmp_path: Path, version: str, ci: str
+) -> None:
+    project = rendered(tmp_path / "project", f"v{version}")
+    update(project, ci=ci)
+    assert not_owned(project) == not_owned(rendered(tmp_path / "fresh", ci=ci))
+
+
+def test_switching_the_system_keeps_the_owners_workflows(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    project = rendered(tmp_path / "project")
+    own = project / ".github" / "workflows" / "deploy.yml"
+    own.write_text("# ours\n")
+    commit(project)
+    update(project, copier.VcsRef.CURRENT, ci="gitlab")
+    assert ci_files(project) == {".gitlab-ci.yml", ".github/workflows/deploy.yml"}
+    assert own.read_text() == "# ours\n"
+
+
+def test_the_owners_jobs_on_gitlab_stand_below_the_anchor(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    project = rendered(tmp_path / "project", ci="gitlab")
+    assert (project / ".gitlab-ci.yml").read_text().endswith("\n# your jobs below\n")
+
+
+def test_a_project_without_the_question_stays_on_github(rendered: Rendered, tmp_path: Path) -> None:
+    """Releases before 0.2.0 did not ask."""
+    project = rendered(tmp_path / "project", "v0.1.0")
+    checks = project / ".github" / "workflows" / "ci.yml"
+    before = checks.read_bytes()
+    update(project)
+    assert answers(project)["ci"] == "github"
+    assert checks.read_bytes() == before
+    assert ci_files(project) == FILES["github"]
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_steps_and_services_that_the_owner_added_do_not_conflict(
+    rendered: Rendered, tmp_path: Path, version: str
+) -> None:
+    project = rendered(tmp_path / "project", f"v{version}", driver="asyncpg")
+    step, service = "      - run: ./smoke-test\n", "  cache:\n    image: valkey/valkey:9\n"
+    append(project / ".github" / "workflows" / "ci.yml", step)
+    compose = project / "compose.yaml"
+    compose.write_text(compose.read_text().replace("\nvolumes:\n", f"{service}\nvolumes:\n"))
+    commit(project)
+    update(project)
+    assert "./smoke-test" in str(load(project / ".github" / "workflows" / "ci.yml"))
+    assert set(load(compose)["services"]) == {"database", "cache"}
