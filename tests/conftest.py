@@ -9,7 +9,7 @@ from typing import Protocol
 import copier
 import pytest
 
-from tests.repository import ENVIRONMENT, RELEASES, TOP, WORK, commit, git
+from tests.repository import ENVIRONMENT, WORK, commit, git, tagged_clone
 from tests.servers import Servers
 
 # Its tests run in a project.
@@ -36,15 +36,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with each release tagged, and the files as they are here committed as WORK."""
-    clone = tmp_path_factory.mktemp("template") / "clone"
-    git("clone", "--quiet", "--no-tags", str(TOP), str(clone))
-    for version, sha in RELEASES.items():
-        git("tag", f"v{version}", sha, cwd=clone)
-    git(f"--git-dir={clone / '.git'}", f"--work-tree={TOP}", "add", "--all")
-    git("commit", "--quiet", "--allow-empty", "--no-verify", "--message=Work", cwd=clone)
-    git("reset", "--quiet", "--hard", cwd=clone)
-    git("tag", WORK, cwd=clone)
-    return clone
+    return tagged_clone(tmp_path_factory.mktemp("template") / "clone")
 
 
 @pytest.fixture(scope="session")

@@ -65,5 +65,17 @@ def notes_since(version: str) -> str:
     return changes[: heading.start()]
 
 
+def tagged_clone(clone: Path) -> Path:
+    """A clone of the template with each release tagged, and the files as they are here as WORK."""
+    git("clone", "--quiet", "--no-tags", str(TOP), str(clone))
+    for version, sha in RELEASES.items():
+        git("tag", f"v{version}", sha, cwd=clone)
+    git(f"--git-dir={clone / '.git'}", f"--work-tree={TOP}", "add", "--all")
+    git("commit", "--quiet", "--allow-empty", "--no-verify", "--message=Work", cwd=clone)
+    git("reset", "--quiet", "--hard", cwd=clone)
+    git("tag", WORK, cwd=clone)
+    return clone
+
+
 RELEASES = releases()
 PRESENT: str = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]

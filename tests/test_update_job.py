@@ -68,7 +68,7 @@ class Service:
 
     ci: str
     folder: Path
-    template: Path
+    script: str
 
     @property
     def origin(self) -> Path:
@@ -105,7 +105,7 @@ class Service:
         return self.folder / "clone"
 
     def run_job(self, token: str = "secret") -> subprocess.CompletedProcess[str]:
-        (self.folder / "job").write_text(script(self.ci, self.template, self.folder))
+        (self.folder / "job").write_text(self.script)
         variables = {
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "GIT_CONFIG_GLOBAL": str(self.folder / "gitconfig"),
@@ -155,23 +155,30 @@ def value(call: list[str], option: str) -> str:
     return call[call.index(option) + 1]
 
 
-def script(ci: str, template: Path, folder: Path) -> str:
-    """What the newest release has its job run."""
-    to = folder / "rendered"
-    copier.run_copy(
-        str(template), to, {"ci": ci}, vcs_ref=NEXT, defaults=True, overwrite=True, quiet=True
-    )
+@dataclass
+class Template:
+    """With a release more than there is."""
+
+    folder: Path
+    # What that release has the job run, on each of the systems.
+    scripts: dict[str, str]
+
+
+def read_script(ci: str, project: Path) -> str:
     if ci == "gitlab":
-        return "\n".join(yaml.safe_load((to / ".gitlab-ci.yml").read_text())["update"]["script"])
-    workflow = yaml.safe_load((to / ".github" / "workflows" / "update.yml").read_text())
+        jobs = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+        return "\n".join(jobs["update"]["script"])
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "update.yml").read_text())
     [step] = [step for step in workflow["jobs"]["update"]["steps"] if "run" in step]
+    assert step["shell"] == "bash"  # with `-eo pipefail`, as GitLab has it
     return str(step["run"])
 
 
 @pytest.fixture(scope="module")
-def template_with_next(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release more: it changes a line, drops a file, and asks for a newer library."""
-    clone = tmp_path_factory.mktemp("next") / "template"
+def template_with_next(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The release changes a line, drops a file, and asks for a newer library."""
+    folder = tmp_path_factory.mktemp("next")
+    clone = folder / "template"
     git("clone", "--quiet", str(template), str(clone))
     changed = clone / "template" / "Dockerfile"
     changed.write_text(changed.read_text().replace("EXPOSE 8000", "EXPOSE 8080"))
@@ -180,24 +187,28 @@ def template_with_next(template: Path, tmp_path_factory: pytest.TempPathFactory)
     (clone / "template" / "docs" / "troubleshooting.md").unlink()
     commit(clone)
     git("tag", NEXT, cwd=clone)
-    return clone
+    for ci in STARTS:
+        copier.run_copy(str(clone), folder / ci, {"ci": ci}, defaults=True, quiet=True)
+    return Template(clone, {ci: read_script(ci, folder / ci) for ci in STARTS})
 
 
 @pytest.fixture(params=STARTS)
-def service(request: pytest.FixtureRequest, template_with_next: Path, tmp_path: Path) -> Service:
+def service(
+    request: pytest.FixtureRequest, template_with_next: Template, tmp_path: Path
+) -> Service:
     return create_service(request.param, STARTS[request.param], template_with_next, tmp_path)
 
 
-def create_service(ci: str, ref: str, template: Path, folder: Path) -> Service:
+def create_service(ci: str, ref: str, template: Template, folder: Path) -> Service:
     project = folder / "project"
     data = {"ci": ci} if ref != "v0.1.0" else {}
-    copier.run_copy(str(template), project, data, vcs_ref=ref, defaults=True, quiet=True)
+    copier.run_copy(str(template.folder), project, data, vcs_ref=ref, defaults=True, quiet=True)
     git("init", "--quiet", "--initial-branch=main", cwd=project)
     commit(project)
     git("clone", "--quiet", "--bare", str(project), str(folder / "origin.git"))
     git("config", "receive.advertisePushOptions", "true", cwd=folder / "origin.git")
     add_programs(folder, ci)
-    return Service(ci, folder, template)
+    return Service(ci, folder, template.scripts[ci])
 
 
 def add_programs(folder: Path, ci: str) -> None:
@@ -234,7 +245,7 @@ def test_an_update_that_waits_is_proposed(service: Service) -> None:
 
 
 def test_nothing_is_proposed_where_no_update_waits(
-    template_with_next: Path, tmp_path: Path
+    template_with_next: Template, tmp_path: Path
 ) -> None:
     for ci in STARTS:
         (tmp_path / ci).mkdir()
@@ -294,7 +305,7 @@ def test_the_lock_file_follows(service: Service) -> None:
 
 
 def test_a_template_that_cannot_be_reached_fails_the_job(service: Service) -> None:
-    service.change(".copier-answers.yml", f"_src_path: {service.template}", "_src_path: /nowhere")
+    service.change(".copier-answers.yml", "_src_path: /", "_src_path: /nowhere/")
     completed = service.run_job()
     assert completed.returncode != 0
     assert "There is no update." not in completed.stdout
@@ -302,7 +313,7 @@ def test_a_template_that_cannot_be_reached_fails_the_job(service: Service) -> No
 
 
 def test_without_its_token_the_workflow_says_so_and_does_nothing(
-    template_with_next: Path, tmp_path: Path
+    template_with_next: Template, tmp_path: Path
 ) -> None:
     service = create_service("github", "v0.1.0", template_with_next, tmp_path)
     completed = service.run_job(token="")
