@@ -85,7 +85,7 @@ def create(template: Path, project: Path, variant: Variant, number: int) -> dict
 
 def documented_command() -> str:
     """The block in the section of the README."""
-    text = Path(os.environ.get("FLEETS", TOP / "README.md")).read_text()
+    text = (TOP / "README.md").read_text()
     section = re.search(r"^## Fleets\n.*?^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     if not section:
         sys.exit("The README has no section on fleets.")
