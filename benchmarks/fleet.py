@@ -9,10 +9,8 @@ or when a file that nobody edited is not as in a new rendering.
 
 import itertools
 import os
-import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +19,19 @@ from pathlib import Path
 
 import copier
 import yaml
+from tests.edits import edit_as_an_owner
 from tests.project import environment
-from tests.repository import DRIVERS, ENVIRONMENT, RELEASES, TOP, WORK, commit, git, tagged_clone
-from tests.test_update import append, edit_as_an_owner, not_owned
+from tests.repository import (
+    DRIVERS,
+    ENVIRONMENT,
+    RELEASES,
+    WORK,
+    commit,
+    git,
+    readme_commands,
+    tagged_clone,
+)
+from tests.updates import not_owned
 
 SERVICES = 50
 
@@ -56,47 +64,20 @@ def variants() -> Iterator[Variant]:
     return itertools.cycle(kinds)
 
 
-def create(template: Path, project: Path, variant: Variant, number: int) -> dict[str, str]:
-    """Renders it, and lets its owner work; returns what must be found in which file."""
-    data = {**variant.answers, "project_name": f"Service {number}"}
-    ref = f"v{variant.version}"
+def create(template: Path, project: Path, variant: Variant, ref: str) -> None:
+    """Renders it, and lets its owner work."""
+    data = {**variant.answers, "project_name": project.name}
     copier.run_copy(str(template), project, data, vcs_ref=ref, defaults=True, quiet=True)
     git("init", "--quiet", "--initial-branch=main", cwd=project)
     commit(project)
-    added = {
-        ".github/workflows/ci.yml": "      - run: ./smoke-test\n",
-        "Dockerfile": "LABEL team=payments\n",
-        "app/core/pagination.py": "\n# ours\n",
-        "app/main.py": "\nWE = 'us'\n",
-    }
-    added = {path: text for path, text in added.items() if (project / path).exists()}
-    for path, text in added.items():
-        append(project / path, text)
-    if (project / "compose.yaml").exists():
-        added["compose.yaml"] = "  cache:\n    image: valkey/valkey:9\n"
-        compose = project / "compose.yaml"
-        services = f"{added['compose.yaml']}\nvolumes:\n"
-        compose.write_text(compose.read_text().replace("\nvolumes:\n", services))
-    if variant.examples:
-        added |= edit_as_an_owner(project)
-    commit(project)
-    return added
-
-
-def documented_command() -> str:
-    """The block in the section of the README."""
-    text = (TOP / "README.md").read_text()
-    section = re.search(r"^## Fleets\n.*?^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    if not section:
-        sys.exit("The README has no section on fleets.")
-    return section[1]
+    edit_as_an_owner(project)
 
 
 def update(folder: Path) -> Iterator[tuple[str, float]]:
     """What the command printed for each service, and the seconds that it took."""
     started = time.perf_counter()
     with subprocess.Popen(
-        ["bash", "-c", documented_command()],
+        ["bash", "-c", readme_commands("## Fleets")[0]],
         cwd=folder,
         env=environment(ENVIRONMENT),
         stdout=subprocess.PIPE,
@@ -109,19 +90,10 @@ def update(folder: Path) -> Iterator[tuple[str, float]]:
             started = now
 
 
-def check(
-    template: Path, project: Path, fresh: Path, variant: Variant, edited: dict[str, str]
-) -> None:
-    """What the owner wrote is there, and nothing else differs from a new rendering."""
-    data = {**variant.answers, "project_name": project.name.replace("-", " ").title()}
-    copier.run_copy(str(template), fresh, data, vcs_ref=WORK, defaults=True, quiet=True)
-    git("init", "--quiet", cwd=fresh)
-    found, expected = not_owned(project), not_owned(fresh)
-    different = {path for path in {*found, *expected} if found.get(path) != expected.get(path)}
-    assert different <= set(edited), f"{project.name}: {sorted(different - set(edited))}"
-    for path, text in edited.items():
-        assert text in (project / path).read_text(), f"{project.name}: {path}"
-    assert git("status", "--porcelain", cwd=project) == "", f"{project.name} is not committed"
+def check(project: Path, expected: Path) -> None:
+    """It is as if its owner had started from the newest version, and is committed on a branch."""
+    assert not_owned(project) == not_owned(expected), project.name
+    assert git("status", "--porcelain", cwd=project) == "", project.name
     assert git("branch", "--show-current", cwd=project).strip() == "template-update"
 
 
@@ -130,20 +102,22 @@ def main() -> None:
         os.environ |= ENVIRONMENT
         folder = Path(name, "services")
         template = tagged_clone(Path(name, "template"))
-        kinds = list(itertools.islice(variants(), SERVICES))
-        projects = [folder / f"service-{number}" for number in range(SERVICES)]
-        edited = [
-            create(template, project, kind, number)
-            for number, (project, kind) in enumerate(zip(projects, kinds, strict=True))
-        ]
+        kinds = {
+            f"service-{number}": kind
+            for number, kind in zip(range(SERVICES), variants(), strict=False)
+        }
+        for service, kind in kinds.items():
+            create(template, folder / service, kind, f"v{kind.version}")
         started = time.perf_counter()
         *lines, (summary, _) = update(folder)
         total = time.perf_counter() - started
-        assert sorted(line for line, _ in lines) == sorted(f"updated {p.name}" for p in projects)
+        assert sorted(line for line, _ in lines) == sorted(f"updated {each}" for each in kinds)
         assert summary.split() == [str(SERVICES), "updated"]
-        for project, kind, texts in zip(projects, kinds, edited, strict=True):
-            check(template, project, Path(name, "fresh", project.name), kind, texts)
-        report([seconds for _, seconds in lines], total, len(set(kinds)))
+        for service, kind in kinds.items():
+            fresh = Path(name, "fresh", service)
+            create(template, fresh, kind, WORK)
+            check(folder / service, fresh)
+        report([seconds for _, seconds in lines], total, len({*kinds.values()}))
 
 
 def report(seconds: list[float], total: float, kinds: int) -> None:

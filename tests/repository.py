@@ -65,6 +65,13 @@ def notes_since(version: str) -> str:
     return changes[: heading.start()]
 
 
+def readme_commands(section: str) -> list[str]:
+    """The blocks of commands in a section of the README, which is named by its heading."""
+    text = (TOP / "README.md").read_text().partition(f"\n{section}\n")[2]
+    text = re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^```(?:ba)?sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def tagged_clone(clone: Path) -> Path:
     """A clone of the template with each release tagged, and the files as they are here as WORK."""
     git("clone", "--quiet", "--no-tags", str(TOP), str(clone))

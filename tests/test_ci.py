@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from tests.conftest import Rendered
 from tests.project import run
 from tests.repository import DRIVERS, RELEASES, commit
-from tests.test_update import answers, append, contents, not_owned, update
+from tests.updates import answers, contents, not_owned, update
 
 FILES = {
     "github": {".github/workflows/ci.yml", ".github/workflows/update.yml"},
@@ -127,18 +127,3 @@ def test_a_project_without_the_question_stays_on_github(rendered: Rendered, tmp_
     assert answers(project)["ci"] == "github"
     assert checks.read_bytes() == before
     assert ci_files(project) == FILES["github"]
-
-
-@pytest.mark.parametrize("version", RELEASES)
-def test_steps_and_services_that_the_owner_added_do_not_conflict(
-    rendered: Rendered, tmp_path: Path, version: str
-) -> None:
-    project = rendered(tmp_path / "project", f"v{version}", driver="asyncpg")
-    step, service = "      - run: ./smoke-test\n", "  cache:\n    image: valkey/valkey:9\n"
-    append(project / ".github" / "workflows" / "ci.yml", step)
-    compose = project / "compose.yaml"
-    compose.write_text(compose.read_text().replace("\nvolumes:\n", f"{service}\nvolumes:\n"))
-    commit(project)
-    update(project)
-    assert "./smoke-test" in str(load(project / ".github" / "workflows" / "ci.yml"))
-    assert set(load(compose)["services"]) == {"database", "cache"}

@@ -109,6 +109,8 @@ class TestRendering:
             text = file.read_text(encoding="utf-8")  # there is nothing binary
             # `${{ … }}` is GitHub's.
             assert not re.search(r"(?<!\$)\{\{|\{%|\{#", text), path
+            # Copier and git would take it for a conflict.
+            assert not re.search(r"^(<<<<<<<|>>>>>>>)", text, flags=re.MULTILINE), path
             assert text or file.name == "__init__.py", f"{path} is empty"
             assert "\r" not in text, path
             assert not text or text.endswith("\n"), path

@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.fleet import documented_command
 
 from tests.conftest import Rendered
+from tests.edits import change
 from tests.project import UV, environment
-from tests.repository import RELEASES, commit, git
-from tests.test_update import append
+from tests.repository import RELEASES, commit, git, readme_commands
 
 OLDEST = f"v{next(iter(RELEASES))}"
 BRANCH = "template-update"
@@ -24,7 +23,7 @@ def fleet(rendered: Rendered, tmp_path: Path) -> Path:
     for name in ("conflicts", "failed branch", "failed dirty", "failed reach", "updated"):
         rendered(folder / name, OLDEST)
     rendered(folder / "current")
-    append(folder / "failed dirty" / "README.md", "Not committed.\n")
+    change(folder / "failed dirty", "README.md", "", "Not committed.\n")
     git("branch", BRANCH, cwd=folder / "failed branch")
     answers = folder / "failed reach" / ".copier-answers.yml"
     answers.write_text(answers.read_text().replace("_src_path: /", "_src_path: /nowhere/"))
@@ -44,8 +43,9 @@ def test_the_command_says_what_became_of_each_service(fleet: Path, tmp_path: Pat
     (programs / "uvx").chmod(0o755)
     variables = environment({})
     variables["PATH"] = f"{programs}:{variables['PATH']}"
+    (command,) = readme_commands("## Fleets")
     completed = subprocess.run(
-        ["bash", "-c", documented_command()],
+        ["bash", "-c", command],
         cwd=fleet,
         env=variables,
         check=True,

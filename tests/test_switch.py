@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Rendered
 from tests.edits import edit_as_an_owner
 from tests.project import run
-from tests.repository import DRIVERS, TOP
+from tests.repository import DRIVERS, readme_commands
 from tests.updates import answers, contents, not_owned, owned, update
 
 PAIRS = list(itertools.permutations(DRIVERS, 2))
@@ -64,10 +64,11 @@ class TestSamples:
         self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
     ) -> None:
         project = rendered(tmp_path / "project", driver=driver, examples=not examples)
-        remove, recopy = commands_for_the_samples()
+        remove, recopy = readme_commands("### The samples, later")
         if not examples:
-            run(project, remove)
-        arguments = dict(word.removeprefix("--").partition("=")[::2] for word in recopy[2:])
+            run(project, f"bash -c {shlex.quote(remove)}")
+        words = shlex.split(recopy)[3:]
+        arguments = dict(word.removeprefix("--").partition("=")[::2] for word in words)
         assert arguments.pop("data") == "examples=true"
         assert arguments == {"vcs-ref": ":current:", "defaults": "", "overwrite": ""}
         copier.run_recopy(
@@ -80,9 +81,3 @@ class TestSamples:
         )
         fresh = rendered(tmp_path / "fresh", driver=driver, examples=examples)
         assert contents(project) == contents(fresh)
-
-
-def commands_for_the_samples() -> tuple[str, list[str]]:
-    section = (TOP / "README.md").read_text().partition("\n### The samples, later\n")[2]
-    remove, recopy = (block.partition("```")[0].strip() for block in section.split("```sh\n")[1:3])
-    return f"bash -c {shlex.quote(remove)}", shlex.split(recopy)[1:]

@@ -132,9 +132,9 @@ def test_lines_that_both_have_changed_are_marked_and_reported_and_the_rest_is_up
     assert "<<<<<<< before updating\nROWS_AT_ONCE = 500\n" in marked
     assert "\nROWS_AT_ONCE = 2000\n>>>>>>> after updating\n" in marked
     assert "CHUNK_SIZE = 900" in (project / "app/core/bulk.py").read_text()
-    assert "<<<<<<<" not in "".join(
-        text.decode() for path, text in contents(project).items() if "streaming" not in path
-    )
+    assert [path for path, text in contents(project).items() if b"\n<<<<<<< " in text] == [
+        "app/core/streaming.py"
+    ]
     conflicts, markers, removed = re.findall(r"^ {4}(git diff .*?)  ", message, re.MULTILINE)
     assert listed(project, conflicts) == ["app/core/streaming.py"]
     assert all(

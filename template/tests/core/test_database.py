@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database, ReadOnlyError, open_database
+from app.core.engine import Turns, create_engine
 from app.core.errors import UnavailableError
 from app.core.settings import CoreSettings
 from tests.conftest import checked_out
@@ -135,25 +136,25 @@ async def test_a_session_that_is_closed_cannot_be_used_again(database: Database)
         await names(session)
 
 
-@pytest.mark.usefixtures("database")
 async def test_waiting_requests_are_served_first_come_first_served(settings: CoreSettings) -> None:
-    busy = Database(settings.model_copy(update={"database_pool_size": 2}))
-    served: list[int] = []
+    engine = create_engine(settings.replica_url, settings, "read", pool_size=1)
+    turns = Turns(engine, timeout=60)
+    served: list[str] = []
 
-    async def request(number: int) -> None:
-        async with busy.read() as session:
-            await names(session)
-            served.append(number)
-            await asyncio.sleep(0.01)
+    async def take_a_turn(name: str) -> None:
+        await turns.take()
+        served.append(name)
+        turns.give_back()
 
+    await turns.take()
     async with asyncio.TaskGroup() as group:
-        for number in range(20):
-            group.create_task(request(number))
-            await asyncio.sleep(0)
-    await busy.dispose()
+        for name in ("first", "second"):
+            group.create_task(take_a_turn(name))
+        await asyncio.sleep(0)
+        turns.give_back()
+        await take_a_turn("newcomer")  # before those who wait know that it is their turn
 
-    # Two are served at the same time, and may change places.
-    assert all(abs(place - number) <= 1 for place, number in enumerate(served))
+    assert served == ["first", "second", "newcomer"]
 
 
 async def test_a_request_that_waits_too_long_is_a_503(client_with: LabApp) -> None:
