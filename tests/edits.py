@@ -55,6 +55,7 @@ SHARED = {
     ],
     ".env.example": [("", "\n# Days until an invoice is due.\n# INVOICE_DAYS=14\n")],
     ".github/workflows/ci.yml": [("", "      - run: echo 'a step of ours'\n")],
+    ".gitlab-ci.yml": [("", "\nours:\n  script:\n    - echo 'a job of ours'\n")],
     "Dockerfile": [("", "LABEL owner=us\n")],
     "compose.yaml": [
         ("\nvolumes:\n", "\n  cache:\n    image: valkey/valkey:8\n\nvolumes:\n"),

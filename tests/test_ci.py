@@ -11,6 +11,7 @@ import yaml
 from sqlalchemy import make_url
 
 from tests.conftest import Rendered
+from tests.edits import edit_as_an_owner
 from tests.project import run
 from tests.repository import DRIVERS, RELEASES, commit
 from tests.updates import answers, contents, not_owned, update
@@ -97,6 +98,19 @@ def test_an_update_can_choose_the_system(
     project = rendered(tmp_path / "project", f"v{version}")
     update(project, ci=ci)
     assert not_owned(project) == not_owned(rendered(tmp_path / "fresh", ci=ci))
+
+
+@pytest.mark.parametrize("ci", FILES)
+@pytest.mark.parametrize("version", [each for each in RELEASES if each != "0.1.0"])
+def test_an_update_keeps_what_the_owner_did_on_each_system(
+    rendered: Rendered, tmp_path: Path, version: str, ci: str
+) -> None:
+    project = rendered(tmp_path / "project", f"v{version}", ci=ci)
+    edit_as_an_owner(project)
+    update(project)
+    fresh = rendered(tmp_path / "fresh", ci=ci)
+    edit_as_an_owner(fresh)
+    assert not_owned(project) == not_owned(fresh)
 
 
 def test_switching_the_system_keeps_the_owners_workflows(

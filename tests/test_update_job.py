@@ -18,12 +18,12 @@ import pytest
 import yaml
 
 from tests.project import UV, environment
-from tests.repository import ENVIRONMENT, WORK, commit, git
+from tests.repository import ENVIRONMENT, commit, git
 
 NEXT = "v999.1.0"
 BRANCH = "template-update"
 # GitLab was not an answer in the first release.
-STARTS = {"github": "v0.1.0", "gitlab": WORK}
+STARTS = {"github": "v0.1.0", "gitlab": "v0.2.0"}
 REPOSITORY = "https://gitlab.example.com/group/service.git"
 UVX = """\
 #!/bin/sh
