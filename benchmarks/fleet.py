@@ -19,6 +19,7 @@ from pathlib import Path
 
 import copier
 import yaml
+
 from tests.edits import edit_as_an_owner
 from tests.project import environment
 from tests.repository import (

@@ -1,8 +1,10 @@
 """The template as it is now, and as it was at each release, ready to be rendered; and servers."""
 
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -34,23 +36,39 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with each release tagged, and the files as they are here committed as WORK."""
-    return tagged_clone(tmp_path_factory.mktemp("template") / "clone")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all workers of this run."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def make_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Makes the folder unless a worker has already; of two at the same time one is first."""
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as scratch:
+            made = Path(scratch, folder.name)
+            make(made)
+            with suppress(OSError):
+                made.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+def template(shared: Path) -> Path:
+    """A clone with each release tagged, and the files as they are here committed as WORK."""
+    return make_once(shared / "template", tagged_clone)
+
+
+@pytest.fixture(scope="session")
+def rendered(template: Path, shared: Path) -> Rendered:
     """Renders each (ref, answers) once; who asks gets a copy with a git repository of its own."""
-    renders: dict[tuple[object, ...], Path] = {}
 
     def render(to: Path, ref: str = WORK, /, **answers: str | bool) -> Path:
-        key = (ref, *sorted(answers.items()))
-        if key not in renders:
-            where = tmp_path_factory.mktemp("render") / "project"
+        def copy(where: Path) -> None:
             copier.run_copy(str(template), where, answers, vcs_ref=ref, defaults=True, quiet=True)
-            renders[key] = where
-        shutil.copytree(renders[key], to, symlinks=True)
+
+        name = "-".join(["rendered", ref, *(f"{key}={answers[key]}" for key in sorted(answers))])
+        shutil.copytree(make_once(shared / name, copy), to, symlinks=True)
         git("init", "--quiet", cwd=to)
         commit(to)
         # As a colleague's clone has it: without the folders that are empty.

@@ -25,6 +25,7 @@ OWN = re.compile(
     |app\.core\.errors\.respond_to_\w+$
     |app\.core\.health\.(Readiness|VERSIONS|WHAT_TO_DO|read_revisions)$
     |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|drop_colors|is_not_logged_here)$
+    |app\.core\.data_copy\.
     |app\.core\.(openapi\.\w+|models\.set_id|soft_delete\.(HIDE_DELETED|hide_deleted))$
     |tests\.conftest\.(server|pytest_\w+)$""",
     flags=re.VERBOSE,

@@ -148,7 +148,7 @@ class TestRendering:
             f"{path}:{number}: {line.strip()}"
             for path, file in files(project).items()
             if not path.startswith(("docs/", "README")) and path != ".copier-answers.yml"
-            for number, line in enumerate(file.read_text().splitlines(), start=1)
+            for number, line in enumerate(of_one_database(path, file).splitlines(), start=1)
             if any(word in line.lower() for word in foreign)
         ]
         assert found == []
@@ -180,6 +180,14 @@ def test_a_sample_needs_no_other_but_users(rendered: Rendered, tmp_path: Path) -
         for name in re.findall(r"from (?:app|tests)\.domains\.(\w+)", file.read_text())
     }
     assert {(sample, name) for sample, name in needed if name not in {sample, "users"}} == set()
+
+
+def of_one_database(path: str, file: Path) -> str:
+    """The text without what copies data from one database to another, and must know them all."""
+    text = file.read_text()
+    if path == "pyproject.toml":
+        return re.sub(r"^copy = \[.*?^\]$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return "" if path == "app/core/data_copy/databases.py" else text
 
 
 def parse(file: Path) -> None:

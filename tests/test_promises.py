@@ -144,6 +144,23 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_new_table_of_the_package_is_announced(
+    rendered: Rendered, tmp_path: Path, version: str, driver: str
+) -> None:
+    """An owner may have one of that name, and a file with both is not TOML."""
+    before = rendered(tmp_path / "before", f"v{version}", driver=driver, examples=True)
+    now = rendered(tmp_path / "now", driver=driver, examples=True)
+    notes = notes_since(version)
+    assert [table for table in tables(now) - tables(before) if f"`{table}`" not in notes] == []
+
+
+def tables(project: Path) -> set[str]:
+    text = (project / "pyproject.toml").read_text()
+    return set(re.findall(r"^\[[^\[\]]+\]$", text, flags=re.MULTILINE))
+
+
 def test_tags_agree_with_the_releases() -> None:
     for tag in git("tag", "--list", "v*").split():
         assert git("rev-parse", f"{tag}^{{commit}}").strip() == RELEASES[tag.removeprefix("v")]

@@ -158,7 +158,7 @@ def listed(project: Path, command: str) -> list[str]:
 def test_an_update_that_would_touch_uncommitted_work_is_refused(
     rendered: Rendered, tmp_path: Path
 ) -> None:
-    project = rendered(tmp_path / "project", f"v{min(RELEASES)}")
+    project = rendered(tmp_path / "project", f"v{next(iter(RELEASES))}")
     (project / "notes.txt").write_text("not committed\n")
     with pytest.raises(copier.errors.UserMessageError, match="dirty"):
         update(project)

@@ -93,7 +93,8 @@ async def execute_on_server(url: URL, statement: str) -> None:
 def running_program(program: str, port: int) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="mysql-") as name:
         folder = Path(name)
-        options = ["--no-defaults", f"--datadir={folder / 'data'}"]
+        # A tmpdir of its own: in a shared one, servers that start at the same time meet.
+        options = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}"]
         if os.geteuid() == 0:
             options.append("--user=root")  # both refuse to run as root unless told to
         initialize(program, options)
