@@ -275,6 +275,12 @@ async def test_a_target_with_rows_is_refused(source: AsyncEngine, target: AsyncE
     assert "not empty: copy_lines, copy_teams." in await refusal(source, target)
 
 
+async def test_a_row_of_nothing_but_null_is_a_row(source: AsyncEngine, target: AsyncEngine) -> None:
+    await execute(target, lab.LINES.insert().values(text=None))
+
+    assert "not empty: copy_lines." in await refusal(source, target)
+
+
 async def test_a_circle_of_references_without_null_is_refused(
     source: AsyncEngine, target: AsyncEngine
 ) -> None:

@@ -97,4 +97,4 @@ async def check_order(source: AsyncConnection, table: CopiedTable) -> None:
 
 
 async def has_rows(connection: AsyncConnection, table: CopiedTable) -> bool:
-    return await connection.scalar(table.select_unordered().limit(1)) is not None
+    return (await connection.execute(table.select_unordered().limit(1))).first() is not None
