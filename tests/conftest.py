@@ -11,6 +11,7 @@ from typing import Protocol
 import copier
 import pytest
 
+from tests.edits import edit_as_an_owner
 from tests.repository import ENVIRONMENT, WORK, commit, git, tagged_clone
 from tests.servers import Servers
 
@@ -76,6 +77,17 @@ def rendered(template: Path, shared: Path) -> Rendered:
         return to
 
     return render
+
+
+@pytest.fixture(scope="session")
+def edited(rendered: Rendered) -> Rendered:
+    """As `rendered`, and then an owner has worked on it."""
+
+    def edit(to: Path, ref: str = WORK, /, **answers: str | bool) -> Path:
+        edit_as_an_owner(rendered(to, ref, **answers))
+        return to
+
+    return edit
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,7 +11,6 @@ import yaml
 from sqlalchemy import make_url
 
 from tests.conftest import Rendered
-from tests.edits import edit_as_an_owner
 from tests.project import run
 from tests.repository import DRIVERS, RELEASES, commit
 from tests.updates import answers, contents, not_owned, update
@@ -103,13 +102,11 @@ def test_an_update_can_choose_the_system(
 @pytest.mark.parametrize("ci", FILES)
 @pytest.mark.parametrize("version", [each for each in RELEASES if each != "0.1.0"])
 def test_an_update_keeps_what_the_owner_did_on_each_system(
-    rendered: Rendered, tmp_path: Path, version: str, ci: str
+    edited: Rendered, tmp_path: Path, version: str, ci: str
 ) -> None:
-    project = rendered(tmp_path / "project", f"v{version}", ci=ci)
-    edit_as_an_owner(project)
+    project = edited(tmp_path / "project", f"v{version}", ci=ci)
     update(project)
-    fresh = rendered(tmp_path / "fresh", ci=ci)
-    edit_as_an_owner(fresh)
+    fresh = edited(tmp_path / "fresh", ci=ci)
     assert not_owned(project) == not_owned(fresh)
 
 

@@ -8,7 +8,6 @@ import copier
 import pytest
 
 from tests.conftest import Rendered
-from tests.edits import edit_as_an_owner
 from tests.project import run
 from tests.repository import DRIVERS, readme_commands
 from tests.updates import answers, contents, not_owned, owned, update
@@ -29,14 +28,12 @@ def test_an_untouched_project_becomes_a_fresh_one_on_the_other_database(
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_the_owners_edits_move_to_the_other_database(
-    rendered: Rendered, tmp_path: Path, old: str, new: str
+    edited: Rendered, tmp_path: Path, old: str, new: str
 ) -> None:
-    project = rendered(tmp_path / "project", driver=old)
-    edit_as_an_owner(project)
+    project = edited(tmp_path / "project", driver=old)
     before = owned(project)
     update(project, copier.VcsRef.CURRENT, driver=new)
-    fresh = rendered(tmp_path / "fresh", driver=new)
-    edit_as_an_owner(fresh)
+    fresh = edited(tmp_path / "fresh", driver=new)
     assert owned(project) == before == owned(fresh)
     for path, text in not_owned(fresh).items():
         # Who had no server had no compose file to edit.
@@ -48,14 +45,12 @@ def test_the_owners_edits_move_to_the_other_database(
 @pytest.mark.parametrize("examples", [True, False], ids=["on", "off"])
 class TestSamples:
     def test_belong_to_the_owner_whatever_the_answer_becomes(
-        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
+        self, edited: Rendered, tmp_path: Path, driver: str, examples: bool
     ) -> None:
-        project = rendered(tmp_path / "project", driver=driver, examples=not examples)
-        edit_as_an_owner(project)
+        project = edited(tmp_path / "project", driver=driver, examples=not examples)
         before = owned(project)
         update(project, copier.VcsRef.CURRENT, examples=examples)
-        fresh = rendered(tmp_path / "fresh", driver=driver, examples=examples)
-        edit_as_an_owner(fresh)
+        fresh = edited(tmp_path / "fresh", driver=driver, examples=examples)
         assert owned(project) == before
         assert not_owned(project) == not_owned(fresh)
         assert answers(project)["examples"] == examples

@@ -13,9 +13,9 @@ import copier
 import pytest
 
 from tests.conftest import Rendered
-from tests.edits import DELETED, change, edit_as_an_owner
+from tests.edits import DELETED, change
 from tests.project import run
-from tests.repository import DRIVERS, RELEASES, WORK, commit, git
+from tests.repository import DRIVERS, RELEASES, commit, git
 from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, update
 
 
@@ -39,16 +39,14 @@ class TestUpdate:
         assert contents(project) == updated
 
     def test_keeps_what_the_owner_did(
-        self, rendered: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
+        self, edited: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
     ) -> None:
         """Afterwards it is as if the owner had started from the newest version."""
         chosen: Answers = {"driver": driver, "examples": examples}
-        project = rendered(tmp_path / "project", f"v{version}", **chosen)
-        edit_as_an_owner(project)
+        project = edited(tmp_path / "project", f"v{version}", **chosen)
         before = owned(project)
         update(project)
-        fresh = rendered(tmp_path / "fresh", **chosen)
-        edit_as_an_owner(fresh)
+        fresh = edited(tmp_path / "fresh", **chosen)
         assert not_owned(project) == not_owned(fresh)
         assert owned(project) == before
         assert not any((project / path).exists() for path in DELETED)
@@ -94,9 +92,8 @@ def test_a_project_in_a_folder_of_a_repository_is_updated(
     commit(project.parents[1])
     (project.parents[1] / "README.md").write_text("Work in progress elsewhere.\n")
 
-    copier.run_update(project, vcs_ref=WORK, defaults=True, overwrite=True, quiet=True)
+    update(project)
 
-    assert not CONFLICT.search(git("status", "--porcelain", cwd=project))
     assert not_owned(project) == not_owned(rendered(tmp_path / "fresh"))
     assert (project.parents[1] / "README.md").read_text() == "Work in progress elsewhere.\n"
 

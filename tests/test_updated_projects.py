@@ -8,7 +8,6 @@ import copier
 import pytest
 
 from tests.conftest import Rendered
-from tests.edits import edit_as_an_owner
 from tests.project import run, run_suite
 from tests.repository import DRIVERS, RELEASES, WORK
 from tests.servers import Servers, version, written
@@ -65,13 +64,11 @@ def differ(project: Path, fresh: Path) -> bool:
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("ref", [*(f"v{release}" for release in RELEASES), WORK])
 def test_an_edited_project_works_after_the_update(
-    rendered: Rendered, check: Check, tmp_path: Path, ref: str, driver: str
+    edited: Rendered, check: Check, tmp_path: Path, ref: str, driver: str
 ) -> None:
-    project = rendered(tmp_path / "project", ref, driver=driver)
-    edit_as_an_owner(project)
+    project = edited(tmp_path / "project", ref, driver=driver)
     update(project)
-    fresh = rendered(tmp_path / "fresh", driver=driver)
-    edit_as_an_owner(fresh)
+    fresh = edited(tmp_path / "fresh", driver=driver)
     # Those that became equal to one that started from the newest version are run as that one.
     if ref == WORK or differ(project, fresh):
         check(project, driver)
@@ -79,9 +76,8 @@ def test_an_edited_project_works_after_the_update(
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.permutations(DRIVERS, 2)))
 def test_a_project_with_a_domain_of_its_own_works_on_the_other_database(
-    rendered: Rendered, check: Check, tmp_path: Path, old: str, new: str
+    edited: Rendered, check: Check, tmp_path: Path, old: str, new: str
 ) -> None:
-    project = rendered(tmp_path / "project", driver=old)
-    edit_as_an_owner(project)
+    project = edited(tmp_path / "project", driver=old)
     update(project, copier.VcsRef.CURRENT, driver=new)
     check(project, new)
