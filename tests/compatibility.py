@@ -36,14 +36,17 @@ def incompatible(before: list[griffe.Module], now: list[griffe.Module]) -> list[
 
 def changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
     """What griffe does not compare: types, bases, decorators, and what has to be given."""
-    for member in members(old):
-        other = new.members.get(member.name)
+    for named in members(old):
+        if isinstance(named, griffe.Alias) and named.name not in new.members:
+            yield f"{named.path}: Public name was removed"
+        member, other = actual(named), actual(new.members.get(named.name))
         match member, other:
             case griffe.Module(), griffe.Module():
                 yield from changes(member, other)
             case griffe.Class(), griffe.Class():
                 same = kind(member) == kind(other)
-                if not (same and set(map(str, member.bases)) <= set(map(str, other.bases))):
+                bases = {present_names(base, other.module) for base in member.bases}
+                if not (same and bases <= set(map(str, other.bases))):
                     yield f"{member.path}: is not the same kind of class"
                 yield from (
                     f"{added.path}: is asked of the owner" for added in asked(member, other)
@@ -56,6 +59,21 @@ def changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
                 compare = same_setting if old.name == SETTINGS else same_value
                 if not compare(member, other):
                     yield f"{member.path}: {next(describe(member))} -> {next(describe(other))}"
+
+
+def actual(member: griffe.Object | griffe.Alias | None) -> griffe.Object:
+    """What an alias stands for, else the object itself; an empty one for what is not there."""
+    if isinstance(member, griffe.Alias):
+        return member.final_target
+    return member or griffe.Object("")
+
+
+def present_names(text: object, module: griffe.Module) -> str:
+    """The text with the names that `module` keeps as aliases replaced by those they stand for."""
+    for name, member in module.members.items():
+        if isinstance(member, griffe.Alias) and not member.is_imported:
+            text = re.sub(rf"\b{name}\b", member.final_target.name, str(text))
+    return str(text)
 
 
 def asked(old: griffe.Class, new: griffe.Class) -> list[griffe.Attribute]:
@@ -90,7 +108,7 @@ def takes(wide: object, narrow: object) -> bool:
 
 def same_value(old: griffe.Attribute, new: griffe.Attribute) -> bool:
     same = kind(old) == kind(new) and str(old.annotation) == str(new.annotation)
-    return same and declaration(old) == declaration(new)
+    return same and present_names(declaration(old), new.module) == declaration(new)
 
 
 def same_setting(old: griffe.Attribute, new: griffe.Attribute) -> bool:

@@ -21,9 +21,9 @@ OFFERED = ("app.core", "tests.conftest", "tests.core.hostile")
 # Public by name, and still the template's own affair: no owner's code has a use for it.
 OWN = re.compile(
     r"""\bTypeVar\(|get_?[lL]ogger\(
-    |app\.core\.application\.(PYPROJECT|spare_the_collector)$
-    |app\.core\.errors\.respond_to_\w+$
-    |app\.core\.health\.(Readiness|VERSIONS|WHAT_TO_DO|read_revisions)$
+    |app\.core\.application\.(PYPROJECT|spare_the_collector|tune_garbage_collection)$
+    |app\.core\.(errors|responses)\.respond_to_\w+$
+    |app\.core\.health\.(HOW_TO_START_IT|Readiness|VERSIONS|WHAT_TO_DO|read_revisions)$
     |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|drop_colors|is_not_logged_here)$
     |app\.core\.data_copy\.
     |app\.core\.(openapi\.\w+|models\.set_id|soft_delete\.(HIDE_DELETED|hide_deleted))$
@@ -39,7 +39,20 @@ def load(project: Path) -> list[griffe.Module]:
     found = [module for module in modules if isinstance(module, griffe.Module)]
     for module in found:
         forget_own(module)
+        note_aliases(module)
     return found
+
+
+def note_aliases(module: griffe.Module) -> None:
+    """`Old = New` keeps an old name: whoever uses it uses the new class."""
+    for name, member in list(module.members.items()):
+        if isinstance(member, griffe.Module):
+            note_aliases(member)
+            continue
+        value = member.value if isinstance(member, griffe.Attribute) else None
+        other = module.members.get(value.name) if isinstance(value, griffe.ExprName) else None
+        if isinstance(other, griffe.Object):
+            module.members[name] = griffe.Alias(name, other, parent=module)
 
 
 def forget_own(module: griffe.Module) -> None:
@@ -53,10 +66,11 @@ def forget_own(module: griffe.Module) -> None:
             member.parameters = griffe.Parameters()  # the fixtures that it needs may change
 
 
-def members(parent: griffe.Object) -> Iterator[griffe.Object]:
-    """What is public in a module or a class, by name; what it imports is not its own."""
-    for _, member in sorted(parent.members.items()):
-        if isinstance(member, griffe.Object) and member.is_public:
+def members(parent: griffe.Object) -> Iterator[griffe.Object | griffe.Alias]:
+    """What is public in a module or a class, by name; what it only imports is not."""
+    for name, member in sorted(parent.members.items()):
+        old_name = isinstance(member, griffe.Alias) and not member.is_imported
+        if old_name or name in (parent.exports or ()) or (member.is_public and not member.is_alias):
             yield member
 
 
@@ -70,8 +84,10 @@ def write(module: griffe.Module) -> Iterator[str]:
         yield from write(member)
 
 
-def describe(member: griffe.Object) -> Iterator[str]:
+def describe(member: griffe.Object | griffe.Alias) -> Iterator[str]:
     match member:
+        case griffe.Alias():
+            yield f"{member.name} = {member.target_path}"
         case griffe.Function():
             for overload in member.overloads or ():
                 yield signature(overload)

@@ -22,6 +22,7 @@ BREAKING = {
     "a class renamed": (MODELS, "class Timestamps", "class History", "Timestamps"),
     "an attribute renamed": (DATABASE, "self.read_engine", "self.replica", "read_engine"),
     "a module-level name removed": (DATABASE, "\nReadSessionDep =", "\n_Dep =", "ReadSessionDep"),
+    "an old name removed": ("app/core/schemas.py", "\nRead = ResponseModel", "", "schemas.Read"),
     "a parameter renamed": (BULK, "size: int =", "length: int =", "in_chunks: Parameter"),
     "a parameter required": (BULK, "size: int = CHUNK_SIZE", "size: int", "now required"),
     "a parameter more": (
@@ -91,6 +92,11 @@ HARMLESS = {
     ),
     "a parameter of more types": (BULK, "rows: Iterable[Row]", "rows: Iterable[Row] | None"),
     "a result of fewer types": (REPOSITORY, ") -> R | None:", ") -> R:"),
+    "a name changed, and the old one kept": (
+        MODELS,
+        "Cents = Annotated[int, mapped_column(BigInteger)]",
+        "Amount = Annotated[int, mapped_column(BigInteger)]\nCents = Amount",
+    ),
     "a base more": (MODELS, "class Base(AsyncAttrs,", "class Base(Mixin, AsyncAttrs,"),
     "a setting more": (SETTINGS, "    log_json:", '    region: str = "eu"\n    log_json:'),
     "a setting's default": (SETTINGS, "default=10, ge=1", "default=20, ge=1"),
@@ -102,7 +108,7 @@ HARMLESS = {
         "\n@pytest.fixture\ndef x(): ...\n\n\ndef checked_out",
     ),
     "a fixture that needs another": (TESTS, "def client(app: FastAPI,", "def client("),
-    "something private changed": (DATABASE, "def _turn(", "def _place("),
+    "something private changed": (DATABASE, "def _connection(", "def _place("),
     "the template's own affair": ("app/core/logs.py", "def drop_colors(", "def fade("),
 }
 

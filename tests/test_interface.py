@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compatibility import incompatible, unannounced
+from tests.compatibility import actual, incompatible, unannounced
 from tests.conftest import Rendered
 from tests.interface import OFFERED, RECORD, interface, load, members
 from tests.repository import DRIVERS, PRESENT, RELEASES, notes_since
@@ -37,7 +37,7 @@ def test_what_the_samples_import_is_offered(rendered: Rendered, tmp_path: Path) 
         member.path
         for module in load(project)
         for inner in (module, *members(module))
-        for member in (inner, *members(inner))
+        for member in (inner, *members(actual(inner)))
     }
     found = {name for file in owned_code(project) for name in imports(file)}
     assert found - offered == set()

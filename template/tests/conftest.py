@@ -80,7 +80,7 @@ async def app(migrated: None) -> AsyncIterator[FastAPI]:
     from app.main import app  # noqa: PLC0415 - after the settings were made
 
     async with app.router.lifespan_context(app):
-        await app.state.readiness.find_trouble()  # the start asks, too: let it have its answer
+        await app.state.readiness.check()  # the start asks, too: let it have its answer
         yield app
 
 

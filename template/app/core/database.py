@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session  # the base of ReadOnly below; nothing else here is synchronous
 
 from app.core import driver
-from app.core.engine import Turns, create_engine
+from app.core.engine import ConnectionQueue, create_engine
 from app.core.errors import UnavailableError
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
@@ -62,8 +62,8 @@ class Database:
             close_resets_only=False,
         )
         wait = settings.database_pool_timeout_seconds if not job else 3600.0
-        self._write_turns = Turns(self.engine, timeout=wait)
-        self._read_turns = Turns(self.read_engine, timeout=wait)
+        self._write_queue = ConnectionQueue(self.engine, timeout=wait)
+        self._read_queue = ConnectionQueue(self.read_engine, timeout=wait)
         self.deadline = None if job else settings.database_request_timeout_seconds
 
     @asynccontextmanager
@@ -72,7 +72,10 @@ class Database:
 
         Raises `UnavailableError` if no connection is free in time or the work takes too long.
         """
-        async with self._turn(self._write_turns, self.deadline), self._write.begin() as session:
+        async with (
+            self._connection(self._write_queue, self.deadline),
+            self._write.begin() as session,
+        ):
             yield session
 
     @asynccontextmanager
@@ -81,13 +84,13 @@ class Database:
 
         Each statement sees what is committed when it starts. Raises as `transaction` does.
         """
-        async with self._turn(self._read_turns, self.deadline), self._read() as session:
+        async with self._connection(self._read_queue, self.deadline), self._read() as session:
             yield session
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[ReadSession]:
         """A read session without a deadline, for results that are sent while they are read."""
-        async with self._turn(self._read_turns, None), self._read() as session:
+        async with self._connection(self._read_queue, None), self._read() as session:
             try:
                 await session.connection(execution_options=driver.STREAM_OPTIONS)
                 yield session
@@ -126,15 +129,17 @@ class Database:
             await engine.dispose()
 
     @asynccontextmanager
-    async def _turn(self, turns: Turns, deadline: float | None) -> AsyncIterator[None]:
-        await turns.take()
+    async def _connection(
+        self, queue: ConnectionQueue, deadline: float | None
+    ) -> AsyncIterator[None]:
+        await queue.acquire()
         try:
             async with asyncio.timeout(deadline):
                 yield
         except TimeoutError as error:
             raise UnavailableError(Failure.TIMEOUT.detail) from error
         finally:
-            turns.give_back()
+            queue.release()
 
 
 @asynccontextmanager

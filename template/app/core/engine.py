@@ -22,7 +22,7 @@ def create_engine(
     Statements of jobs and migrations may take as long as they need. `options` go to
     SQLAlchemy's `create_async_engine` and win over the settings.
     """
-    unhurried = job or purpose == "migrate"
+    without_timeouts = job or purpose == "migrate"
     pool: dict[str, Any] = {"poolclass": NullPool}
     if purpose != "migrate":
         pool = {
@@ -34,7 +34,7 @@ def create_engine(
     for_the_driver = driver.engine_options(
         purpose,
         connect_timeout=settings.database_connect_timeout_seconds,
-        statement_timeout=None if unhurried else settings.database_statement_timeout_seconds,
+        statement_timeout=None if without_timeouts else settings.database_statement_timeout_seconds,
         lock_timeout=None if purpose == "migrate" else settings.database_lock_timeout_seconds,
     )
     echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
@@ -43,8 +43,8 @@ def create_engine(
     return engine
 
 
-class Turns:
-    """A place in line for each connection: first come, first served.
+class ConnectionQueue:
+    """Lets as many tasks in as there are connections: first come, first served.
 
     SQLAlchemy's pool lets newcomers overtake those who wait, so that an unlucky request starves.
     """
@@ -54,8 +54,11 @@ class Turns:
         self.places = asyncio.Semaphore(pool.size() + max(0, pool._max_overflow))
         self.timeout = timeout
 
-    async def take(self) -> None:
-        """Wait for a place, at most `timeout` seconds: then raise `UnavailableError`."""
+    async def acquire(self) -> None:
+        """Wait for a connection to be free, at most `timeout` seconds.
+
+        Raises `UnavailableError` after that.
+        """
         if not self.places.locked():
             await self.places.acquire()
             return
@@ -65,5 +68,15 @@ class Turns:
         except TimeoutError:
             raise UnavailableError("All connections to the database are in use.") from None
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         self.places.release()
+
+
+class Turns(ConnectionQueue):
+    """The name of `ConnectionQueue` up to 0.3."""
+
+    async def take(self) -> None:
+        await self.acquire()
+
+    def give_back(self) -> None:
+        self.release()

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it serve? The first question does not ask the database."""
+"""Whether the process is alive, which needs no database, and whether it can serve."""
 
 import ast
 import asyncio
@@ -13,11 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import driver
-from app.core.errors import UnavailableError, problems
+from app.core.errors import UnavailableError
+from app.core.responses import problems
 
 logger = logging.getLogger(__name__)
 
-WHAT_TO_DO = "Start it (for development: docker compose up --detach --wait), or set DATABASE_URL."
+HOW_TO_START_IT = (
+    "Start it (for development: docker compose up --detach --wait), or set DATABASE_URL."
+)
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
 
@@ -48,39 +51,39 @@ def read_revisions(folder: Path) -> tuple[set[str], set[str]]:
 
 
 class Readiness:
-    """Asks the database on behalf of all who want to know, one question at a time."""
+    """Asks the database on behalf of all who want to know, one check at a time."""
 
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
         self.engine = engine
         self.timeout = timeout
         self.known, self.newest = read_revisions(VERSIONS)
-        self.question: asyncio.Task[str | None] | None = None
+        self.pending: asyncio.Task[str | None] | None = None
 
-    async def find_trouble(self) -> str | None:
+    async def check(self) -> str | None:
         """Return why the service cannot serve and what to do about it, or `None` if it can."""
-        if self.question is None or self.question.done():
-            self.question = asyncio.create_task(self._ask())
+        if self.pending is None or self.pending.done():
+            self.pending = asyncio.create_task(self._ask())
         # Not `wait_for`: closing a connection to a silent network outlasts the deadline.
-        done, _ = await asyncio.wait({self.question}, timeout=self.timeout)
-        return self.question.result() if done else f"The database is silent. {WHAT_TO_DO}"
+        done, _ = await asyncio.wait({self.pending}, timeout=self.timeout)
+        return self.pending.result() if done else f"The database is silent. {HOW_TO_START_IT}"
 
     async def report(self) -> None:
-        """Say in the log what is wrong. The service starts anyway, and serves once it is mended."""
-        if trouble := await self.find_trouble():
-            logger.error("Not ready: %s", trouble)
+        """Log what is wrong. The service starts anyway, and serves once it is fixed."""
+        if reason := await self.check():
+            logger.error("Not ready: %s", reason)
 
     def close(self) -> None:
-        if self.question is not None:
-            self.question.cancel()
+        if self.pending is not None:
+            self.pending.cancel()
 
     async def _ask(self) -> str | None:
         try:
             async with asyncio.timeout(self.timeout):
                 found = await self._read_revision()
         except TimeoutError:
-            return f"The database did not answer in time. {WHAT_TO_DO}"
+            return f"The database did not answer in time. {HOW_TO_START_IT}"
         except DBAPIError as error:
-            return f"The database cannot be reached: {error.orig}. {WHAT_TO_DO}"
+            return f"The database cannot be reached: {error.orig}. {HOW_TO_START_IT}"
         # A revision that this code does not know is newer: a migration comes before the new code.
         if found == self.newest or found - self.known:
             return None
@@ -112,7 +115,7 @@ async def read_liveness() -> Health:
 @router.get("/ready", responses=problems(503))
 async def read_readiness(request: Request) -> Health:
     readiness: Readiness = request.app.state.readiness
-    if trouble := await readiness.find_trouble():
-        logger.warning("Not ready: %s", trouble)
+    if reason := await readiness.check():
+        logger.warning("Not ready: %s", reason)
         raise UnavailableError("The database is not ready. The log says why.")
     return Health()

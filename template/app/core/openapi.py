@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from app.core.errors import MEDIA_TYPE, Problem
+from app.core.responses import MEDIA_TYPE, Problem
 
 REFERENCES = "#/components/schemas/{model}"
 

@@ -1,5 +1,6 @@
 """What requests may hold and responses look like: field types and the base of all schemas."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -38,17 +39,19 @@ def check_email(value: str) -> str:
         raise PydanticCustomError("email", "must be an e-mail address") from None
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unstorable)]
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
-LongText = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
-Label = Annotated[
+PlainText = Annotated[
+    str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unstorable)
+]
+Name = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
+LongText = Annotated[PlainText, StringConstraints(min_length=1, max_length=20_000)]
+Slug = Annotated[
     str,
     StringConstraints(
         strip_whitespace=True, to_lower=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"
     ),
 ]
 Email = Annotated[
-    Text,
+    PlainText,
     StringConstraints(max_length=254),
     AfterValidator(check_email),
     Field(examples=["ada@example.org"]),
@@ -65,21 +68,44 @@ def optional(**options: Any) -> Any:
     return Field(default_factory=lambda: None, **options)
 
 
-class Request(BaseModel):
+class RequestModel(BaseModel):
     """The base of what clients send: a field that the schema does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class Read(BaseModel):
+class ResponseModel(BaseModel):
     """The base of what clients get, built from records."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
-class RecordRead(Read):
+class RecordRead(ResponseModel):
     """A record with its id and history."""
 
     id: UUID
     created_at: datetime
     updated_at: datetime
+
+
+def name_fields(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Pydantic's errors without the values. A name may be hostile, too: it is cut and escaped."""
+
+    def name(part: object) -> str:
+        return str(part)[:100].encode("ascii", "backslashreplace").decode()
+
+    def message(error: Any) -> str:
+        text: str = error["msg"]
+        # "Input should be a valid UUID, invalid character: found `x` at 1"
+        return text.partition(",")[0] if error["type"].endswith("_parsing") else text
+
+    return [
+        {"field": ".".join(map(name, error["loc"])), "message": message(error)} for error in errors
+    ]
+
+
+# The names up to 0.3, which are those of classes in FastAPI and SQLAlchemy.
+Label = Slug
+Read = ResponseModel
+Request = RequestModel
+Text = PlainText

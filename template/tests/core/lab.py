@@ -8,11 +8,12 @@ from sqlalchemy import CheckConstraint, ForeignKey, MetaData, String, UniqueCons
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
-from app.core.errors import ConflictError, problems
+from app.core.errors import ConflictError
 from app.core.models import Base, Cents, IntegerKey, Name, Record
 from app.core.repository import Repository
+from app.core.responses import problems
 from app.core.schemas import Cents as CentsField
-from app.core.schemas import Email, Instant, LongText, RecordRead, Request, Text, optional
+from app.core.schemas import Email, Instant, LongText, PlainText, RecordRead, RequestModel, optional
 from app.core.schemas import Name as NameField
 from app.core.soft_delete import SoftDeletable, SoftDeleteRepository, live_or_deleted
 from app.core.streaming import NdjsonResponse, stream_rows
@@ -72,11 +73,11 @@ class MemberRepository(SoftDeleteRepository[LabMember]):
     model = LabMember
 
 
-class ShelfCreate(Request):
+class ShelfCreate(RequestModel):
     name: NameField
 
 
-class ShelfUpdate(Request):
+class ShelfUpdate(RequestModel):
     name: NameField = optional()
 
 
@@ -84,10 +85,10 @@ class ShelfRead(RecordRead):
     name: str
 
 
-class Everything(Request):
+class Everything(RequestModel):
     """One field of each kind that `app/core/schemas.py` offers."""
 
-    text: Text = ""
+    text: PlainText = ""
     name: NameField = "name"
     long_text: LongText = "text"
     email: Email = "a@example.com"
@@ -96,7 +97,7 @@ class Everything(Request):
 
 
 class TooManyShelvesError(ConflictError):
-    pass
+    problem_type = "urn:problem:shelves-full"
 
 
 router = APIRouter(prefix="/lab")

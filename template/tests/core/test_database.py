@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database, ReadOnlyError, open_database
-from app.core.engine import Turns, create_engine
+from app.core.engine import ConnectionQueue, create_engine
 from app.core.errors import UnavailableError
 from app.core.settings import CoreSettings
 from tests.conftest import checked_out
@@ -138,20 +138,20 @@ async def test_a_session_that_is_closed_cannot_be_used_again(database: Database)
 
 async def test_waiting_requests_are_served_first_come_first_served(settings: CoreSettings) -> None:
     engine = create_engine(settings.replica_url, settings, "read", pool_size=1)
-    turns = Turns(engine, timeout=60)
+    queue = ConnectionQueue(engine, timeout=60)
     served: list[str] = []
 
     async def take_a_turn(name: str) -> None:
-        await turns.take()
+        await queue.acquire()
         served.append(name)
-        turns.give_back()
+        queue.release()
 
-    await turns.take()
+    await queue.acquire()
     async with asyncio.TaskGroup() as group:
         for name in ("first", "second"):
             group.create_task(take_a_turn(name))
         await asyncio.sleep(0)
-        turns.give_back()
+        queue.release()
         await take_a_turn("newcomer")  # before those who wait know that it is their turn
 
     assert served == ["first", "second", "newcomer"]

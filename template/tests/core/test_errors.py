@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -7,9 +9,10 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import driver
-from app.core.errors import ConflictError, problem_type
+from app.core import driver, errors, responses, schemas
+from app.core.errors import ConflictError
 from app.core.failures import Failure
+from app.core.responses import problem_type
 from tests.core.lab import LabBook, LabShelf, TooManyShelvesError
 
 JSON = {"content-type": "application/json"}
@@ -24,7 +27,7 @@ async def test_an_error_is_a_problem_document(client: AsyncClient) -> None:
 
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json() == {
-        "type": "urn:problem:too-many-shelves",
+        "type": "urn:problem:shelves-full",
         "title": "Conflict",
         "status": 409,
         "detail": "There are too many shelves.",
@@ -52,8 +55,31 @@ async def test_errors_of_the_framework_are_problem_documents_too(
 
 
 def test_an_error_of_the_service_has_a_type_of_its_own() -> None:
-    assert problem_type(TooManyShelvesError("")) == "urn:problem:too-many-shelves"
+    assert problem_type(TooManyShelvesError("")) == "urn:problem:shelves-full"
     assert problem_type(ConflictError("")) == "about:blank"
+
+
+def test_a_type_that_is_not_given_comes_from_the_name() -> None:
+    class OutOfStockError(ConflictError):
+        pass
+
+    assert problem_type(OutOfStockError("")) == "urn:problem:out-of-stock"
+
+
+def test_models_and_errors_are_imported_without_fastapi() -> None:
+    program = (
+        "import sys, app.core.errors, app.core.models, app.core.soft_delete\n"
+        "sys.exit(any(name in sys.modules for name in ('fastapi', 'starlette')))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_moved_is_still_imported_from_its_old_place() -> None:
+    assert errors.problems is responses.problems
+    assert errors.name_fields is schemas.name_fields
+    assert {name for name in errors.__all__ if not hasattr(errors, name)} == set()
+    assert not hasattr(errors, "unknown")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ async def test_a_newer_database_is_no_trouble(database: Database) -> None:
     readiness.known, readiness.newest = {"older"}, {"older"}
     found = await readiness._read_revision()
 
-    assert (await readiness.find_trouble() is None) == bool(found)
+    assert (await readiness.check() is None) == bool(found)
 
 
 async def test_a_database_that_cannot_be_reached_is_reported(
@@ -61,7 +61,7 @@ async def test_a_database_that_cannot_be_reached_is_reported(
     lab_app = create_application(lab.router, unreachable)
     with caplog.at_level(logging.ERROR):
         async with lab_app.router.lifespan_context(lab_app):
-            trouble = await lab_app.state.readiness.find_trouble()
+            trouble = await lab_app.state.readiness.check()
             await asyncio.sleep(0)
 
     assert "The database cannot be reached" in str(trouble)
@@ -75,9 +75,9 @@ async def test_a_silent_database_does_not_hold_the_check_up(database: Database) 
         await asyncio.sleep(0.5)
         return None
 
-    readiness.question = asyncio.create_task(wait())
+    readiness.pending = asyncio.create_task(wait())
 
-    assert "silent" in str(await readiness.find_trouble())
+    assert "silent" in str(await readiness.check())
     readiness.close()
 
 
@@ -92,7 +92,7 @@ async def test_one_question_answers_all_who_ask_at_the_same_time(database: Datab
         return await ask()
 
     readiness._ask = count  # type: ignore[method-assign]
-    await asyncio.gather(*(readiness.find_trouble() for _ in range(10)))
+    await asyncio.gather(*(readiness.check() for _ in range(10)))
 
     assert asked == 1
 

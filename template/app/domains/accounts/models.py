@@ -10,16 +10,22 @@ MAX_BALANCE_CENTS = 1_000_000_000_000_000
 
 
 class InsufficientFundsError(ConflictError):
+    problem_type = "urn:problem:insufficient-funds"
+
     def __init__(self) -> None:
         super().__init__("The account does not hold that much.")
 
 
 class BalanceTooLargeError(ConflictError):
+    problem_type = "urn:problem:balance-too-large"
+
     def __init__(self) -> None:
         super().__init__("The account cannot hold that much.")
 
 
 class SameAccountError(InvalidError):
+    problem_type = "urn:problem:same-account"
+
     def __init__(self) -> None:
         super().__init__("A transfer needs two accounts.")
 

@@ -3,7 +3,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
-from app.core.errors import problems
+from app.core.responses import problems
 from app.domains.accounts.models import Account, Transfer
 from app.domains.accounts.repository import AccountRepository
 from app.domains.accounts.schemas import (

@@ -3,10 +3,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.schemas import Cents, Read, RecordRead, Request
+from app.core.schemas import Cents, RecordRead, RequestModel, ResponseModel
 
 
-class AccountCreate(Request):
+class AccountCreate(RequestModel):
     owner_id: UUID
     balance_cents: Cents
 
@@ -16,7 +16,7 @@ class AccountRead(RecordRead):
     balance_cents: int
 
 
-class TransferCreate(Request):
+class TransferCreate(RequestModel):
     source_id: UUID
     target_id: UUID
     amount_cents: Annotated[Cents, Field(ge=1)]
@@ -28,15 +28,15 @@ class TransferRead(RecordRead):
     amount_cents: int
 
 
-class TransferBatch(Request):
+class TransferBatch(RequestModel):
     transfers: Annotated[list[TransferCreate], Field(min_length=1, max_length=100)]
 
 
-class RefusedTransfer(Read):
+class RefusedTransfer(ResponseModel):
     index: int = Field(description="Its place in the batch, counted from 0.")
     reason: str
 
 
-class BatchRead(Read):
+class BatchRead(ResponseModel):
     completed: list[TransferRead]
     refused: list[RefusedTransfer]

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
-from app.core.errors import problems
 from app.core.pagination import Limit
+from app.core.responses import problems
 from app.core.streaming import MEDIA_TYPE, NdjsonResponse, read_lines, stream_rows
 from app.domains.orders.models import Order, StatusChange
 from app.domains.orders.repository import ALL_ORDERS, OrderRepository

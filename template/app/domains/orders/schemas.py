@@ -3,17 +3,17 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.schemas import Cents, Name, Read, RecordRead, Request
+from app.core.schemas import Cents, Name, RecordRead, RequestModel, ResponseModel
 from app.domains.orders.models import OrderStatus
 
 
-class OrderItemCreate(Request):
+class OrderItemCreate(RequestModel):
     name: Name
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)]
     price_cents: Annotated[Cents, Field(le=1_000_000_000)]
 
 
-class OrderCreate(Request):
+class OrderCreate(RequestModel):
     user_id: UUID
     items: Annotated[list[OrderItemCreate], Field(min_length=1, max_length=100)]
 
@@ -41,26 +41,26 @@ class StatusChangeRead(RecordRead):
     status: OrderStatus
 
 
-class StatusUpdate(Request):
+class StatusUpdate(RequestModel):
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
     status: OrderStatus
 
 
-class Updated(Read):
+class Updated(ResponseModel):
     updated: int
 
 
-class RejectedLine(Read):
+class RejectedLine(ResponseModel):
     line: int = Field(description="Counted from 1.")
     reason: str
 
 
-class ImportRead(Read):
+class ImportRead(ResponseModel):
     inserted: int
     rejected: list[RejectedLine]
 
 
-class StatusTotal(Read):
+class StatusTotal(ResponseModel):
     status: OrderStatus
     orders: int
     total_cents: int
@@ -72,7 +72,7 @@ class CustomerRead(RecordRead):
     is_active: bool
 
 
-class Dashboard(Read):
+class Dashboard(ResponseModel):
     user: CustomerRead
     latest_orders: list[OrderSummary]
     totals: list[StatusTotal]

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.bulk import in_chunks
-from app.core.errors import name_fields
+from app.core.schemas import name_fields
 from app.domains.orders.models import Order, OrderItem
 from app.domains.orders.repository import OrderRepository
 from app.domains.orders.schemas import OrderCreate

@@ -7,9 +7,9 @@ from sqlalchemy import Row
 
 from app.core.concurrency import fetch_together
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
-from app.core.errors import problems
 from app.core.pagination import Limit, Page, PageNumber, PageRead, PageSize
-from app.core.schemas import Label, Text
+from app.core.responses import problems
+from app.core.schemas import PlainText, Slug
 from app.domains.posts.models import Post
 from app.domains.posts.repository import FULL, PostRepository
 from app.domains.posts.schemas import PostCreate, PostRead, PostStatistics, UserActivity
@@ -26,9 +26,9 @@ async def publish_post(data: PostCreate, session: SessionDep) -> Post:
 @router.get("/posts", response_model=PageRead[PostRead])
 async def search_posts(
     session: ReadSessionDep,
-    query: Annotated[Text | None, Query(min_length=1, max_length=100)] = None,
+    query: Annotated[PlainText | None, Query(min_length=1, max_length=100)] = None,
     author_id: UUID | None = None,
-    tag: Label | None = None,
+    tag: Slug | None = None,
     pinned: bool | None = None,
     page: PageNumber = 1,
     size: PageSize = 20,

@@ -3,23 +3,23 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.schemas import Label, LongText, Name, Read, RecordRead, Request
+from app.core.schemas import LongText, Name, RecordRead, RequestModel, ResponseModel, Slug
 
 
-class PostCreate(Request):
+class PostCreate(RequestModel):
     title: Name
     body: LongText
     author_id: UUID
-    tags: Annotated[list[Label], Field(max_length=20)] = []
+    tags: Annotated[list[Slug], Field(max_length=20)] = []
     is_pinned: Annotated[bool, Field(strict=True)] = False
 
 
-class AuthorRead(Read):
+class AuthorRead(ResponseModel):
     id: UUID
     full_name: str
 
 
-class TagRead(Read):
+class TagRead(ResponseModel):
     id: UUID
     name: str
 
@@ -32,24 +32,24 @@ class PostRead(RecordRead):
     tags: list[TagRead]
 
 
-class TagCount(Read):
+class TagCount(ResponseModel):
     name: str
     posts: int
 
 
-class Totals(Read):
+class Totals(ResponseModel):
     posts: int
     authors: int
     posts_per_author: float
     authors_above_average: int
 
 
-class PostStatistics(Read):
+class PostStatistics(ResponseModel):
     totals: Totals
     tags: list[TagCount]
 
 
-class UserActivity(Read):
+class UserActivity(ResponseModel):
     user_id: UUID
     full_name: str
     posts: int

@@ -3,9 +3,9 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from app.core.database import ReadSessionDep, SessionDep
-from app.core.errors import problems
 from app.core.pagination import KeysetPage, KeysetPageRead, Limit
-from app.core.schemas import Label
+from app.core.responses import problems
+from app.core.schemas import Slug
 from app.domains.users.models import User
 from app.domains.users.repository import UserRepository
 from app.domains.users.schemas import UserCreate, UserRead, UserUpdate, UserWithRoles
@@ -49,10 +49,10 @@ async def restore_user(user_id: UUID, session: SessionDep) -> User:
 
 
 @router.put("/{user_id}/roles/{name}", response_model=UserWithRoles, responses=problems(404))
-async def give_role(user_id: UUID, name: Label, session: SessionDep) -> User:
+async def give_role(user_id: UUID, name: Slug, session: SessionDep) -> User:
     return await UserService(session).give_role(user_id, name)
 
 
 @router.delete("/{user_id}/roles/{name}", status_code=204, responses=problems(404))
-async def take_role(user_id: UUID, name: Label, session: SessionDep) -> None:
+async def take_role(user_id: UUID, name: Slug, session: SessionDep) -> None:
     await UserService(session).take_role(user_id, name)

@@ -1,14 +1,14 @@
 from uuid import UUID
 
-from app.core.schemas import Email, Name, Read, RecordRead, Request, optional
+from app.core.schemas import Email, Name, RecordRead, RequestModel, ResponseModel, optional
 
 
-class UserCreate(Request):
+class UserCreate(RequestModel):
     email: Email
     full_name: Name
 
 
-class UserUpdate(Request):
+class UserUpdate(RequestModel):
     email: Email = optional()
     full_name: Name = optional()
     is_active: bool = optional(strict=True)
@@ -20,7 +20,7 @@ class UserRead(RecordRead):
     is_active: bool
 
 
-class RoleRead(Read):
+class RoleRead(ResponseModel):
     id: UUID
     name: str
 

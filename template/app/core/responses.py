@@ -1,0 +1,139 @@
+"""The response that each error becomes: problem details, RFC 9457."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from app.core import driver, errors
+from app.core.errors import AppError
+from app.core.failures import Failure
+from app.core.schemas import name_fields
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+
+class InvalidField(BaseModel):
+    """One part of the request that is not valid."""
+
+    field: str = Field(examples=["body.email"])
+    message: str = Field(examples=["Field required"])
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 describes it."""
+
+    type: str = Field(
+        default="about:blank",
+        description="Which error it is, where the status alone does not say it.",
+        examples=["urn:problem:insufficient-funds"],
+    )
+    title: str = Field(examples=["Conflict"])
+    status: int = Field(examples=[409])
+    detail: str | None = None
+    request_id: str | None = None
+    errors: list[InvalidField] | None = Field(
+        default=None, description="What is not valid, for status 422."
+    )
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document the errors of an endpoint: `responses=problems(404, 409)`."""
+    return {status: {"description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def respond(
+    request: Request,
+    status: int,
+    detail: str | None = None,
+    *,
+    type: str = "about:blank",
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, str]] | None = None,
+) -> Response:
+    """Build the response. Its JSON is ASCII: whatever a client sent, it can be encoded."""
+    problem = {
+        "type": type,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": request.scope.get("request_id"),
+        "errors": errors,
+    }
+    body = json.dumps({name: value for name, value in problem.items() if value is not None})
+    headers = dict(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_type(error: AppError) -> str:
+    """Its own, else one from its name: `AlreadyPaidError` is `urn:problem:already-paid`."""
+    if error.problem_type is not None:
+        return error.problem_type
+    if type(error).__module__ == errors.__name__:
+        return "about:blank"
+    words = re.findall(
+        r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", type(error).__name__.removesuffix("Error")
+    )
+    return "urn:problem:" + "-".join(words).lower()
+
+
+async def respond_to_app_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return respond(request, error.status, str(error), type=problem_type(error))
+
+
+async def respond_to_invalid_request(request: Request, error: Exception) -> Response:
+    """Name the fields, never what they held: it may be a password, or a megabyte."""
+    assert isinstance(error, RequestValidationError)
+    errors = name_fields(error.errors())
+    return respond(request, 422, "The request is not valid.", errors=errors)
+
+
+async def respond_to_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
+    return respond(request, error.status_code, detail, headers=error.headers)
+
+
+async def respond_to_database_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)
+    failure = driver.failure_of(error)
+    if failure is None:
+        raise error
+    if failure.status == Failure.UNAVAILABLE.status:
+        logger.warning("%s %s", failure.detail, error.orig)
+    return respond(request, failure.status, failure.detail)
+
+
+async def respond_to_pool_timeout(request: Request, _: Exception) -> Response:
+    return respond(request, 503, "All connections to the database are in use.")
+
+
+async def respond_to_bug(request: Request, _: Exception) -> Response:
+    """The log has the error; the caller gets the id by which it is found there."""
+    request_id = request.scope.get("request_id")
+    headers = {"X-Request-ID": request_id} if request_id else {}
+    return respond(request, 500, "An error in the service. It was logged.", headers=headers)
+
+
+def handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(AppError, respond_to_app_error)
+    app.add_exception_handler(RequestValidationError, respond_to_invalid_request)
+    app.add_exception_handler(HTTPException, respond_to_http_exception)
+    app.add_exception_handler(DBAPIError, respond_to_database_error)
+    app.add_exception_handler(PoolTimeoutError, respond_to_pool_timeout)
+    app.add_exception_handler(Exception, respond_to_bug)
