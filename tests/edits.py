@@ -11,13 +11,14 @@ FIRST_REVISION = '"5a3f0c1d7b24"'
 DELETED = ("app/domains/accounts", "tests/domains/accounts")
 SAMPLES_LAST_REVISION = "migrations/versions/2027_01_02_0000_drop_accounts.py"
 IMPORT = "from app.domains.invoices.router import router as invoices\n"
+SETTINGS = '`.env.example`."""\n'
 OWN_CLASS = 'class OurResponse(StreamingResponse):\n    media_type = "text/plain"\n\n\n'
 INCLUDE = "router.include_router(invoices)\n"
 
 # In files that are the owner's, (old, new); "" is the end of the file.
 EVERYWHERE = {
     "app/main.py": [("", "\napp.state.owner = 'us'\n")],
-    "app/settings.py": [("", "\n    invoice_days: int = 14\n")],
+    "app/settings.py": [(SETTINGS, f"{SETTINGS}\n    invoice_days: int = 14\n    invoice_key: str\n")],
     "README.md": [("", "\n## Whom to call\n\nOur telephone number is 42.\n")],
 }
 WITH_SAMPLES = {

@@ -1,7 +1,15 @@
 """Everything that differs between deployments, read from the environment."""
 
-from app.core.settings import CoreSettings
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.core.settings import CoreSettings, get_settings
 
 
 class Settings(CoreSettings):
     """Add the service's own here, with type, bounds and default, and in `.env.example`."""
+
+
+# For endpoints: `async def read_terms(settings: SettingsDep)`.
+SettingsDep = Annotated[Settings, Depends(get_settings)]

@@ -8,11 +8,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from dotenv import dotenv_values
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import Connection, MetaData, event, make_url, text
@@ -32,12 +34,16 @@ from tests.core.server import (
 )
 
 CoreSettings.model_config["env_file"] = None
+# Values of the service's own settings for the tests. Older projects do not have the file.
+SETTINGS_FILE = Path(__file__).with_name("settings.env")
 
 server = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the worker's database before anything imports `app.main`, which reads the settings."""
+    """Set the environment before anything imports `app.main`, which reads the settings."""
+    for name, value in dotenv_values(SETTINGS_FILE).items():
+        os.environ.setdefault(name, value or "")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     if "TEST_DATABASE_URL" not in os.environ:  # workers find what the controller has set
         try:

@@ -97,7 +97,7 @@ def engine_options(
         "statement_timeout": str(round((statement_timeout or 0) * 1000)),
         "lock_timeout": str(round((lock_timeout or 0) * 1000)),
     }
-    if purpose != "migrate":
+    if statement_timeout is not None:
         settings["idle_in_transaction_session_timeout"] = "60000"
     if purpose == "read":
         settings["default_transaction_read_only"] = "on"

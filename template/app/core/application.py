@@ -46,7 +46,9 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
         database = Database(settings)
         app.state.database = database
         app.state.readiness = health.Readiness(
-            database.health_engine, timeout=settings.ready_timeout_seconds
+            database.health_engine,
+            replica=database.replica_health_engine,
+            timeout=settings.ready_timeout_seconds,
         )
         report = asyncio.create_task(app.state.readiness.report())
         tune_garbage_collection()
@@ -69,6 +71,7 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
         redoc_url="/redoc" if settings.docs_enabled else None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
     )
+    app.state.settings = settings
     app.include_router(health.router)
     app.include_router(router)
     app.add_middleware(RequestLog)

@@ -46,24 +46,31 @@ class Database:
     def __init__(self, settings: CoreSettings, *, job: bool = False) -> None:
         self.engine = create_engine(settings.primary_url, settings, "write", job=job)
         self.read_engine = create_engine(settings.replica_url, settings, "read", job=job)
-        # Its own, so that a readiness check never waits behind requests.
-        self.health_engine = create_engine(
-            settings.primary_url, settings, "read", job=job, pool_size=1, max_overflow=0
-        )
+        self.primary_read_engine = self.read_engine
+        # Their own, so that a readiness check never waits behind requests.
+        single: dict[str, Any] = {"job": job, "pool_size": 1, "max_overflow": 0}
+        self.health_engine = create_engine(settings.primary_url, settings, "read", **single)
+        self.replica_health_engine = self.health_engine
+        if settings.database_replica_url is not None:
+            self.primary_read_engine = create_engine(
+                settings.primary_url, settings, "read", job=job
+            )
+            self.replica_health_engine = create_engine(
+                settings.replica_url, settings, "read", **single
+            )
         # Not expired on commit: a response is built from records after it, without a query.
         # Not reset but closed at the end: a session that is used too late fails and does not leak.
         self._write = async_sessionmaker(
             self.engine, expire_on_commit=False, close_resets_only=False
         )
         self._read = async_sessionmaker(
-            self.read_engine,
-            class_=ReadSession,
-            expire_on_commit=False,
-            close_resets_only=False,
+            class_=ReadSession, expire_on_commit=False, close_resets_only=False
         )
         wait = settings.database_pool_timeout_seconds if not job else 3600.0
-        self._write_queue = ConnectionQueue(self.engine, timeout=wait)
-        self._read_queue = ConnectionQueue(self.read_engine, timeout=wait)
+        self._queues = {
+            engine: ConnectionQueue(engine, timeout=wait)
+            for engine in (self.engine, self.read_engine, self.primary_read_engine)
+        }
         self.deadline = None if job else settings.database_request_timeout_seconds
 
     @asynccontextmanager
@@ -73,24 +80,31 @@ class Database:
         Raises `UnavailableError` if no connection is free in time or the work takes too long.
         """
         async with (
-            self._connection(self._write_queue, self.deadline),
+            self._within_deadline(),
+            self._connection(self.engine),
             self._write.begin() as session,
         ):
             yield session
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[ReadSession]:
+    async def read(self, *, primary: bool = False) -> AsyncIterator[ReadSession]:
         """A session that only reads, from the replica where there is one.
 
-        Each statement sees what is committed when it starts. Raises as `transaction` does.
+        A replica lags behind: what was just written may be missing. `primary=True` reads from the
+        primary. Each statement sees what is committed when it starts. Raises as `transaction` does.
         """
-        async with self._connection(self._read_queue, self.deadline), self._read() as session:
+        engine = self.primary_read_engine if primary else self.read_engine
+        async with (
+            self._within_deadline(),
+            self._connection(engine),
+            self._read(bind=engine) as session,
+        ):
             yield session
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[ReadSession]:
         """A read session without a deadline, for results that are sent while they are read."""
-        async with self._connection(self._read_queue, None), self._read() as session:
+        async with self._connection(self.read_engine), self._read(bind=self.read_engine) as session:
             try:
                 await session.connection(execution_options=driver.STREAM_OPTIONS)
                 yield session
@@ -103,17 +117,19 @@ class Database:
 
         The database ends one of two transactions that wait for each other, or that cannot both
         be right. All of the work is repeated, so it does nothing but use the session it is given.
+        All attempts together have the time of one request. Raises as `transaction` does.
         """
-        for attempt in range(1, attempts):
-            try:
-                async with self.transaction() as session:
-                    return await unit(session)
-            except DBAPIError as error:
-                if driver.failure_of(error) is not Failure.BUSY:
-                    raise
-            await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
-        async with self.transaction() as session:
-            return await unit(session)
+        async with self._within_deadline():
+            for attempt in range(1, attempts):
+                try:
+                    async with self.transaction() as session:
+                        return await unit(session)
+                except DBAPIError as error:
+                    if driver.failure_of(error) is not Failure.BUSY:
+                        raise
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
+            async with self.transaction() as session:
+                return await unit(session)
 
     async def fetch(self, query: Callable[[ReadSession], Awaitable[T]]) -> T:
         """Run a query in a read session of its own."""
@@ -122,24 +138,38 @@ class Database:
 
     @property
     def engines(self) -> tuple[AsyncEngine, ...]:
-        return self.engine, self.read_engine, self.health_engine
+        """All of them, each once."""
+        engines = (
+            self.engine,
+            self.read_engine,
+            self.primary_read_engine,
+            self.health_engine,
+            self.replica_health_engine,
+        )
+        return tuple(dict.fromkeys(engines))
 
     async def dispose(self) -> None:
         for engine in self.engines:
             await engine.dispose()
 
     @asynccontextmanager
-    async def _connection(
-        self, queue: ConnectionQueue, deadline: float | None
-    ) -> AsyncIterator[None]:
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[None]:
+        queue = self._queues[engine]
         await queue.acquire()
         try:
-            async with asyncio.timeout(deadline):
-                yield
-        except TimeoutError as error:
-            raise UnavailableError(Failure.TIMEOUT.detail) from error
+            yield
         finally:
             queue.release()
+
+    @asynccontextmanager
+    async def _within_deadline(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.deadline) as timeout:
+                yield
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise  # one of the caller's own
+            raise UnavailableError(Failure.TIMEOUT.detail) from error
 
 
 @asynccontextmanager
@@ -167,9 +197,16 @@ async def get_read_session(request: Request) -> AsyncIterator[ReadSession]:
         yield session
 
 
+async def get_primary_read_session(request: Request) -> AsyncIterator[ReadSession]:
+    async with request.app.state.database.read(primary=True) as session:
+        yield session
+
+
 # The scope is what makes a 2xx true: "function" commits before the response is sent. FastAPI's
 # default commits after it, when a failed commit can no longer become an error.
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 ReadSessionDep = Annotated[ReadSession, Depends(get_read_session, scope="function")]
+# Where a replica may lag too far behind: what was just written is read.
+PrimaryReadSessionDep = Annotated[ReadSession, Depends(get_primary_read_session, scope="function")]
 # For endpoints that open their own: a retried transaction, concurrent queries, a stream.
 DatabaseDep = Annotated[Database, Depends(get_database)]

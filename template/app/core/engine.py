@@ -35,7 +35,7 @@ def create_engine(
         purpose,
         connect_timeout=settings.database_connect_timeout_seconds,
         statement_timeout=None if without_timeouts else settings.database_statement_timeout_seconds,
-        lock_timeout=None if purpose == "migrate" else settings.database_lock_timeout_seconds,
+        lock_timeout=None if without_timeouts else settings.database_lock_timeout_seconds,
     )
     echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
     engine = create_async_engine(url, **{**pool, **echo, **for_the_driver, **options})

@@ -53,8 +53,12 @@ def read_revisions(folder: Path) -> tuple[set[str], set[str]]:
 class Readiness:
     """Asks the database on behalf of all who want to know, one check at a time."""
 
-    def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
-        self.engine = engine
+    def __init__(
+        self, engine: AsyncEngine, *, replica: AsyncEngine | None = None, timeout: float
+    ) -> None:
+        self.engines = {"database": engine}
+        if replica is not None and replica is not engine:
+            self.engines["replica"] = replica
         self.timeout = timeout
         self.known, self.newest = read_revisions(VERSIONS)
         self.pending: asyncio.Task[str | None] | None = None
@@ -77,31 +81,39 @@ class Readiness:
             self.pending.cancel()
 
     async def _ask(self) -> str | None:
+        for name, engine in self.engines.items():
+            if reason := await self._ask_one(name, engine):
+                return reason
+        return None
+
+    async def _ask_one(self, name: str, engine: AsyncEngine) -> str | None:
         try:
             async with asyncio.timeout(self.timeout):
-                found = await self._read_revision()
+                found = await read_revision(engine)
         except TimeoutError:
-            return f"The database did not answer in time. {HOW_TO_START_IT}"
+            return f"The {name} did not answer in time. {HOW_TO_START_IT}"
         except DBAPIError as error:
-            return f"The database cannot be reached: {error.orig}. {HOW_TO_START_IT}"
+            return f"The {name} cannot be reached: {error.orig}. {HOW_TO_START_IT}"
         # A revision that this code does not know is newer: a migration comes before the new code.
         if found == self.newest or found - self.known:
             return None
         return (
-            f"The database is at revision {', '.join(sorted(found)) or 'none'}, the service needs "
+            f"The {name} is at revision {', '.join(sorted(found)) or 'none'}, the service needs "
             f"{', '.join(sorted(self.newest))}. Run: alembic upgrade head"
         )
 
-    async def _read_revision(self) -> set[str]:
-        async with self.engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-            try:
-                rows = await connection.scalars(text("SELECT version_num FROM alembic_version"))
-            except DBAPIError as error:
-                if driver.failure_of(error) is not None:
-                    raise
-                return set()  # there is no such table: never migrated
-            return set(rows)
+
+async def read_revision(engine: AsyncEngine) -> set[str]:
+    """Return the revisions that the database is at; none if it was never migrated."""
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        try:
+            rows = await connection.scalars(text("SELECT version_num FROM alembic_version"))
+        except DBAPIError as error:
+            if driver.failure_of(error) is not None:
+                raise
+            return set()  # there is no such table
+        return set(rows)
 
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -1,11 +1,12 @@
 """Settings that every service has, read from the environment and from the file `.env`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from starlette.requests import Request
 
 from app.core import driver
 
@@ -42,20 +43,20 @@ class CoreSettings(BaseSettings):
     database_url: DatabaseUrl = SecretStr(driver.DEFAULT_URL)
     """Where the data is. In a password, %40 stands for @, %2F for /, and so on."""
     database_replica_url: Annotated[DatabaseUrl | None, empty_is_none] = None
-    """Where read sessions read from. Not set: from the same database."""
+    """A replica that read sessions read from. Not set: from the same database."""
 
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     """Connections that a process keeps open: so many for reading, and so many for writing."""
     database_max_overflow: int = Field(default=0, ge=0, le=1000)
-    """Connections opened on top of these under load, and closed again: dear, so none."""
+    """Connections opened on top of these under load, and closed again, which is expensive."""
     database_job_pool_size: int = Field(default=2, ge=1, le=1000)
     """Both of the above for scripts and jobs, which do one thing at a time."""
     database_pool_timeout_seconds: Seconds = 2.0
-    """How long a request waits for its turn at a connection before it is a 503."""
+    """How long a request waits for a free connection before it is a 503."""
     database_pool_recycle_seconds: int = Field(default=1800, ge=1, le=86_400)
     """The age at which a connection is replaced."""
     database_ping_after_idle_seconds: float = Field(default=30.0, ge=0, le=86_400)
-    """A connection that lay idle for longer is tried before it is used. 0: every one is."""
+    """A connection that was idle for longer is tested before it is used. 0: every one is."""
     database_connect_timeout_seconds: Seconds = 5.0
     """How long the database may take to accept a connection."""
     database_statement_timeout_seconds: Seconds = 10.0
@@ -85,3 +86,8 @@ class CoreSettings(BaseSettings):
     @property
     def replica_url(self) -> URL:
         return parse_url(self.database_replica_url or self.database_url)
+
+
+async def get_settings(request: Request) -> Any:
+    """The settings that the application was created with: `SettingsDep` in `app/settings.py`."""
+    return request.app.state.settings

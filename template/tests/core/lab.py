@@ -1,13 +1,19 @@
 """Tables and endpoints for the tests of `app/core`, which know nothing of the domains."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from sqlalchemy import CheckConstraint, ForeignKey, MetaData, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.database import (
+    DatabaseDep,
+    PrimaryReadSessionDep,
+    ReadSessionDep,
+    SessionDep,
+)
 from app.core.errors import ConflictError
 from app.core.models import Base, Cents, IntegerKey, Name, Record
 from app.core.repository import Repository
@@ -15,6 +21,7 @@ from app.core.responses import problems
 from app.core.schemas import Cents as CentsField
 from app.core.schemas import Email, Instant, LongText, PlainText, RecordRead, RequestModel, optional
 from app.core.schemas import Name as NameField
+from app.core.settings import CoreSettings, get_settings
 from app.core.soft_delete import SoftDeletable, SoftDeleteRepository, live_or_deleted
 from app.core.streaming import NdjsonResponse, stream_rows
 
@@ -134,6 +141,16 @@ async def echo(data: Everything) -> Everything:
 @router.get("/shelves")
 async def count_shelves(session: ReadSessionDep) -> int:
     return await ShelfRepository(session).count()
+
+
+@router.get("/shelves/primary")
+async def count_shelves_on_the_primary(session: PrimaryReadSessionDep) -> int:
+    return await ShelfRepository(session).count()
+
+
+@router.get("/settings")
+async def read_limit(settings: Annotated[CoreSettings, Depends(get_settings)]) -> int:
+    return settings.max_body_bytes
 
 
 @router.post("/read-only")

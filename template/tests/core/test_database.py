@@ -189,6 +189,35 @@ async def test_work_that_takes_too_long_is_ended(settings: CoreSettings) -> None
     await hurried.dispose()
 
 
+async def test_a_timeout_of_the_caller_is_not_reported_as_the_databases(
+    database: Database,
+) -> None:
+    with pytest.raises(TimeoutError):
+        async with database.transaction(), asyncio.timeout(0.01):
+            await asyncio.sleep(5)
+
+
+async def test_all_attempts_together_have_the_time_of_one_request(
+    shelf: LabShelf, session: AsyncSession, settings: CoreSettings
+) -> None:
+    limits = {"database_lock_timeout_seconds": 1.0, "database_request_timeout_seconds": 1.5}
+    impatient = Database(settings.model_copy(update=limits))
+    await session.execute(update(LabShelf).values(name="theirs"))
+    attempts = 0
+
+    async def rename(own: AsyncSession) -> None:
+        nonlocal attempts
+        attempts += 1
+        await own.execute(update(LabShelf).values(name="ours"))
+
+    with pytest.raises(UnavailableError):
+        await impatient.run(rename, attempts=5)
+    await impatient.dispose()
+    await session.rollback()
+
+    assert attempts <= 2
+
+
 async def test_a_cancelled_request_gives_its_connection_back(database: Database) -> None:
     async def request() -> None:
         async with database.transaction() as session:
@@ -264,6 +293,24 @@ async def test_a_job_has_a_small_pool_and_no_deadline(settings: CoreSettings) ->
         assert await job.fetch(names) == ["one"]
 
 
+async def test_a_job_waits_for_a_lock_as_long_as_it_takes(
+    shelf: LabShelf, session: AsyncSession, settings: CoreSettings
+) -> None:
+    limits = settings.model_copy(update={"database_lock_timeout_seconds": 1.0})
+    await session.execute(update(LabShelf).values(name="theirs"))
+
+    async def rename() -> None:
+        async with open_database(limits) as job, job.transaction() as own:
+            await own.execute(update(LabShelf).values(name="ours"))
+
+    task = asyncio.create_task(rename())
+    await asyncio.sleep(2)
+    await session.commit()
+    await task
+
+    assert await names(session) == ["ours"]
+
+
 @pytest.mark.usefixtures("database")
 async def test_reads_go_to_the_replica_and_writes_to_the_primary(settings: CoreSettings) -> None:
     replica = settings.primary_url.set(database="replica")
@@ -272,4 +319,23 @@ async def test_reads_go_to_the_replica_and_writes_to_the_primary(settings: CoreS
 
     assert routed.engine.url == settings.primary_url
     assert routed.read_engine.url == replica
+    assert routed.primary_read_engine.url == settings.primary_url
     await routed.dispose()
+
+
+async def test_without_its_replica_a_service_is_not_ready_and_reads_from_the_primary(
+    client_with: LabApp, settings: CoreSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = settings.primary_url
+    dead = url.set(port=1) if url.host else url.set(database="/nowhere/at/all")
+    replica = dead.render_as_string(hide_password=False)
+    async with client_with(database_replica_url=replica) as (client, _):
+        ready = await client.get("/health/ready")
+        written = await client.post("/lab/shelves", json={"name": "one"})
+        read = await client.get("/lab/shelves")
+        read_on_primary = await client.get("/lab/shelves/primary")
+
+    assert ready.status_code == read.status_code == 503
+    assert "The replica cannot be reached" in caplog.text
+    assert written.status_code == 201
+    assert read_on_primary.json() == 1

@@ -8,7 +8,7 @@ from httpx import AsyncClient
 
 from app.core.application import create_application
 from app.core.database import Database
-from app.core.health import Readiness, read_revisions
+from app.core.health import Readiness, read_revision, read_revisions
 from app.core.settings import CoreSettings
 from tests.core import lab
 from tests.core.server import create_database, drop_database
@@ -45,7 +45,7 @@ async def test_a_database_that_was_not_migrated_is_reported(
 async def test_a_newer_database_is_no_trouble(database: Database) -> None:
     readiness = Readiness(database.health_engine, timeout=2)
     readiness.known, readiness.newest = {"older"}, {"older"}
-    found = await readiness._read_revision()
+    found = await read_revision(database.health_engine)
 
     assert (await readiness.check() is None) == bool(found)
 

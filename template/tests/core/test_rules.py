@@ -1,14 +1,27 @@
 """The rules of the architecture, as checks: what must never be, and what belongs where."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from importlib import import_module
 from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
+
+from app.core.database import (
+    DatabaseDep,
+    ReadSessionDep,
+    SessionDep,
+    get_database,
+    get_primary_read_session,
+    get_read_session,
+    get_session,
+)
 
 APP = Path("app")
 FILES = sorted(APP.rglob("*.py"))
@@ -52,12 +65,6 @@ def names(tree: ast.Module) -> Iterator[str]:
 
 def uses(path: Path, banned: dict[str, str]) -> list[str]:
     return [f"{name}: {banned[name]}" for name in names(parse(path)) if name in banned]
-
-
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(parse(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
@@ -116,32 +123,111 @@ def test_domains_do_not_import_routers_and_schemas_of_others() -> None:
     assert importing == []
 
 
-def test_a_request_holds_one_connection() -> None:
-    """One that holds a session and opens another waits for itself when the pool is in use."""
-    holding = [
-        f"{path}:{function.lineno}"
-        for path in DOMAINS
-        for function in functions(path)
-        if "DatabaseDep" in ast.unparse(function.args)
-        and "SessionDep" in ast.unparse(function.args)
-    ]
+SESSIONS = (get_session, get_read_session, get_primary_read_session)
 
-    assert holding == []
+
+def in_order(dependant: Dependant) -> Iterator[Dependant]:
+    """All dependencies of an endpoint in the order in which FastAPI calls them, itself last."""
+    for dependency in dependant.dependencies:
+        yield from in_order(dependency)
+    yield dependant
+
+
+def second_connections(dependant: Dependant) -> list[str]:
+    """Name what opens a session while another one is open."""
+    open_session: object = None
+    found = []
+    for each in in_order(dependant):
+        opens_its_own = any(inner.call is get_database for inner in each.dependencies)
+        if (each.call in SESSIONS or opens_its_own) and open_session not in {None, each.call}:
+            found.append(getattr(each.call, "__name__", repr(each.call)))
+        if each.call in SESSIONS or (opens_its_own and isasyncgenfunction(each.call)):
+            open_session = open_session or each.call
+    return found
+
+
+def endpoints(routes: Sequence[BaseRoute]) -> dict[str, Dependant]:
+    """The endpoints of all routers, with the dependencies that their routers add."""
+    found = [route for route in iter_route_contexts(routes) if hasattr(route, "dependant")]
+    return {f"{sorted(route.methods or ())} {route.path}": route.dependant for route in found}
+
+
+def test_a_request_holds_one_connection() -> None:
+    """A request that holds a connection and waits for a second one deadlocks under load.
+
+    "A dependency that reads" in docs/patterns.md shows what to do instead.
+    """
+    from app.main import app  # noqa: PLC0415 - it reads the settings
+
+    found = {name: second_connections(each) for name, each in endpoints(app.routes).items()}
+
+    assert "['GET'] /health/ready" in found
+    assert {name: opened for name, opened in found.items() if opened} == {}
+
+
+def test_the_dependencies_of_routers_are_checked_too() -> None:
+    router = APIRouter(dependencies=[Depends(current_user)])
+    router.add_api_route("/inner", a_session_and_the_database)
+    outer = APIRouter(dependencies=[Depends(own_user)])
+    outer.include_router(router, prefix="/outer")
+
+    (dependant,) = endpoints(outer.routes).values()
+
+    assert second_connections(dependant) == ["get_session", "a_session_and_the_database"]
+
+
+async def current_user(session: ReadSessionDep) -> None: ...
+async def own_user(database: DatabaseDep) -> None: ...
+async def kept_user(database: DatabaseDep) -> AsyncIterator[None]:
+    yield
+
+
+CurrentUser = Annotated[None, Depends(current_user)]
+OwnUser = Annotated[None, Depends(own_user)]
+KeptUser = Annotated[None, Depends(kept_user)]
+
+
+async def two_sessions(read: ReadSessionDep, write: SessionDep) -> None: ...
+async def a_session_and_the_database(session: SessionDep, database: DatabaseDep) -> None: ...
+async def a_user_and_the_database(user: CurrentUser, database: DatabaseDep) -> None: ...
+async def a_user_and_another_session(user: CurrentUser, session: SessionDep) -> None: ...
+async def a_user_after_the_session(session: SessionDep, user: OwnUser) -> None: ...
+async def a_user_who_keeps_a_session(user: KeptUser, session: SessionDep) -> None: ...
+
+
+async def the_same_session_twice(user: CurrentUser, session: ReadSessionDep) -> None: ...
+async def a_user_before_the_session(user: OwnUser, session: SessionDep) -> None: ...
+async def a_user_before_the_database(user: OwnUser, database: DatabaseDep) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "found"),
+    [
+        (two_sessions, ["get_session"]),
+        (a_session_and_the_database, ["a_session_and_the_database"]),
+        (a_user_and_the_database, ["a_user_and_the_database"]),
+        (a_user_and_another_session, ["get_session"]),
+        (a_user_after_the_session, ["own_user"]),
+        (a_user_who_keeps_a_session, ["get_session"]),
+        (the_same_session_twice, []),
+        (a_user_before_the_session, []),
+        (a_user_before_the_database, []),
+    ],
+)
+def test_a_second_connection_is_found_wherever_it_is_opened(
+    endpoint: Callable[..., Any], found: list[str]
+) -> None:
+    dependant = APIRoute("/", endpoint).dependant
+
+    assert second_connections(dependant) == found
 
 
 def test_the_session_dependencies_are_used_through_their_names() -> None:
     """Another `Depends(get_session)` could commit after the response, or be a second session."""
-    direct = [
-        str(path) for path in DOMAINS if {"app.core.database.get_session"} & set(names(parse(path)))
-    ]
+    functions = {f"app.core.database.{function.__name__}" for function in SESSIONS}
+    direct = [str(path) for path in DOMAINS if functions & set(names(parse(path)))]
 
     assert direct == []
-
-
-def calls(dependant: Dependant) -> Iterator[object]:
-    yield dependant.call
-    for dependency in dependant.dependencies:
-        yield from calls(dependency)
 
 
 @pytest.mark.parametrize("path", ROUTERS, ids=[path.as_posix() for path in ROUTERS])
@@ -149,7 +235,7 @@ def test_endpoints_and_their_dependencies_are_asynchronous(path: Path) -> None:
     """Anything else, also a class, takes a thread for each request, a fifth of the throughput."""
     module = import_module(".".join(path.with_suffix("").parts))
     routes = [route for route in module.router.routes if isinstance(route, APIRoute)]
-    called = [call for route in routes for call in calls(route.dependant)]
+    called = [each.call for route in routes for each in in_order(route.dependant)]
 
     assert len(called) >= len(routes) > 0
     assert [

@@ -8,6 +8,7 @@ from sqlalchemy import make_url
 from app.core import driver
 from app.core.settings import CoreSettings
 from app.settings import Settings
+from tests.core.conftest import LabApp
 
 EXAMPLE = Path(".env.example").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE))
@@ -81,3 +82,8 @@ def test_an_empty_replica_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = CoreSettings()
 
     assert settings.replica_url == settings.primary_url
+
+
+async def test_an_endpoint_reads_the_settings_of_its_application(client_with: LabApp) -> None:
+    async with client_with(max_body_bytes=4321) as (client, _):
+        assert (await client.get("/lab/settings")).json() == 4321
