@@ -18,7 +18,9 @@ INCLUDE = "router.include_router(invoices)\n"
 # In files that are the owner's, (old, new); "" is the end of the file.
 EVERYWHERE = {
     "app/main.py": [("", "\napp.state.owner = 'us'\n")],
-    "app/settings.py": [(SETTINGS, f"{SETTINGS}\n    invoice_days: int = 14\n    invoice_key: str\n")],
+    "app/settings.py": [
+        (SETTINGS, f"{SETTINGS}\n    invoice_days: int = 14\n    invoice_key: str\n")
+    ],
     "README.md": [("", "\n## Whom to call\n\nOur telephone number is 42.\n")],
 }
 WITH_SAMPLES = {
