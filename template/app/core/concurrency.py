@@ -1,4 +1,4 @@
-"""Queries at the same time. A session is for one task: each query gets its own."""
+"""Concurrent queries. A session is for one task, so each query gets its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -41,7 +41,7 @@ async def fetch_together(
     """Run the queries in read sessions of their own, at most `limit` at once; return the results.
 
     The first query that fails cancels the others, and its error is raised. Do not hold a session
-    while you call this: requests that all hold one connection and wait for a second wait for ever.
+    while you call this: requests that hold one connection and wait for a second one deadlock.
     """
     places = asyncio.Semaphore(limit)
 

@@ -1,4 +1,4 @@
-"""What tables are made of: the base class, portable types, mixins, column types, names."""
+"""The base class of all tables, portable types, mixins, column types, naming convention."""
 
 import uuid
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ def utc_now() -> datetime:
 class Base(AsyncAttrs, DeclarativeBase):
     """The base of all tables. A plain `Mapped[datetime]` or `Mapped[UUID]` is portable."""
 
-    # A constraint without a name is one that no migration can drop.
+    # A migration can only drop a constraint that has a name.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -56,10 +56,10 @@ class Base(AsyncAttrs, DeclarativeBase):
 
 
 class UuidKey:
-    """A key that the service makes, ordered by time: RFC 9562, version 7.
+    """A key that the service generates, ordered by time: RFC 9562, version 7.
 
-    It is set when the object is made, not when it is stored: relations can be set at once, and
-    many objects are inserted by one statement on every database.
+    It is set in the constructor, before the record is stored: relationships can be set at once, and
+    one statement inserts many records on every database.
     """
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
@@ -71,20 +71,20 @@ def set_id(_: UuidKey, __: Any, kwargs: dict[str, Any]) -> None:
 
 
 class IntegerKey:
-    """A key that the database counts up, for tables whose ids no client sees."""
+    """A key that the database increments, for tables whose ids no client sees."""
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
 
 
 class Timestamps:
-    """When the row was made and last changed. Set by the service: raw SQL must set them itself."""
+    """When the row was created and last changed. The service sets them; raw SQL must do so itself."""
 
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=1)
 
 
 class Record(UuidKey, Timestamps, Base):
-    """What most tables are: a key and its history."""
+    """The base of most tables: a UUID key and timestamps."""
 
     __abstract__ = True
 
@@ -96,5 +96,5 @@ Cents = Annotated[int, mapped_column(BigInteger)]
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
-    """An index of the rows for which `where` is true, where the database has such indexes."""
+    """An index of the rows for which `where` is true, if the database has such indexes."""
     return Index(name, *columns, **driver.partial_index(where))

@@ -1,4 +1,4 @@
-"""Pages with a total for people who leaf through, and keyset pages for programs that read all."""
+"""Pages with a total, for people; keyset pages, for programs that read everything."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 T = TypeVar("T")
 
-# A page far behind costs as much as all before it: the limit is where keyset pages should be used.
+# OFFSET costs as much as all pages before it. Beyond this limit, use keyset pages.
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -31,7 +31,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class KeysetPage(Generic[T]):
-    """Records after a key, and the key to ask for the next ones; `None` at the end."""
+    """Records after a key, and the key of the next page; `None` on the last page."""
 
     items: Sequence[T]
     next: UUID | None
@@ -47,7 +47,7 @@ class PageRead(BaseModel, Generic[T]):
 
 
 class KeysetPageRead(BaseModel, Generic[T]):
-    """A `KeysetPage` as a response. Pass `next` as `after` to go on."""
+    """A `KeysetPage` as a response. Pass `next` as `after` to get the next page."""
 
     items: list[T]
     next: UUID | None
@@ -60,7 +60,7 @@ async def read_page(
     page: int,
     size: int,
 ) -> Page[T]:
-    """Read one page of an ordered query. The count needs none of the loader `options`."""
+    """Read one page of an ordered query. The loader `options` are not used for the count."""
     entity: Any = query.column_descriptions[0]["entity"]
     keys = inspect(entity).primary_key
     counted = query.with_only_columns(*keys, maintain_column_froms=True).order_by(None).subquery()
@@ -72,7 +72,7 @@ async def read_page(
 async def read_keyset_page(
     session: AsyncSession, query: Select[T], *, key: str, limit: int
 ) -> KeysetPage[T]:
-    """Read `limit` rows of an ordered query, and one more to know whether there is a next page."""
+    """Read `limit` rows of an ordered query, and one more to see whether there is a next page."""
     rows = (await session.scalars(query.limit(limit + 1))).all()
     more = len(rows) > limit
     return KeysetPage(rows[:limit], getattr(rows[limit - 1], key) if more else None)
@@ -81,10 +81,10 @@ async def read_keyset_page(
 def rows_after(
     columns: Sequence[Any], values: Sequence[Any], *, descending: bool = False
 ) -> ColumnElement[bool]:
-    """The rows that come after `values` in the order of `columns`, which are never NULL.
+    """The condition for rows after `values` in the order of `columns`, which are never NULL.
 
-    The bound on the first column is repeated: with it alone every database uses the index, with a
-    comparison of tuples some read all of it.
+    It repeats the bound on the first column, so that every database uses a range of the index. For
+    a comparison of tuples, MySQL and MariaDB scan the whole index.
     """
 
     def beyond(column: Any, value: Any) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Find the domains by their place in `app/domains`, so that none can be forgotten."""
+"""Find the models of all folders in `app/domains`, so that none is forgotten."""
 
 from importlib import import_module
 from importlib.util import find_spec

@@ -12,8 +12,7 @@ from app.core.repository import Repository
 from app.domains.posts.models import Post, Tag, post_tags
 from app.domains.users.models import User
 
-# One row more for each post with JOIN, one statement more for all of them with IN: a JOIN for the
-# one author of a post, IN for its many tags.
+# joinedload for the one author of a post; selectinload, one more statement, for its many tags.
 FULL: Sequence[ORMOption] = (joinedload(Post.author), selectinload(Post.tags))
 
 
@@ -30,7 +29,7 @@ class PostRepository(Repository[Post]):
         page: int,
         size: int,
     ) -> Page[Post]:
-        """Return posts that match all that is given, with author and tags, the oldest first."""
+        """Return posts that match all given filters, with author and tags, the oldest first."""
         query = select(Post).order_by(Post.id)
         if text is not None:  # autoescape: a % in the text is a %, not a wildcard
             found = (column.icontains(text, autoescape=True) for column in (Post.title, Post.body))
@@ -57,7 +56,7 @@ class PostRepository(Repository[Post]):
         return (await self.session.scalars(query.options(*FULL))).unique().all()
 
     async def count_all(self) -> Row[Any]:
-        """Return how many posts and authors there are, and how many write more than others."""
+        """Count posts and authors, and the authors with more posts than the average."""
         counts = select(func.count().label("posts")).select_from(Post).group_by(Post.author_id)
         counted = counts.subquery()
         average = func.avg(counted.c.posts).over().label("average")
@@ -72,7 +71,7 @@ class PostRepository(Repository[Post]):
         return (await self.session.execute(query)).one()
 
     async def count_by_tag(self, *, at_least: int, limit: int) -> Sequence[Row[str, int]]:
-        """Return the tags that `at_least` so many posts have, the most used first."""
+        """Return the tags of at least `at_least` posts, the most used first."""
         posts = func.count(post_tags.c.post_id)
         query = (
             select(Tag.name, posts.label("posts"))
@@ -105,7 +104,7 @@ class TagRepository(Repository[Tag]):
     model = Tag
 
     async def get_or_create(self, names: Collection[str]) -> Sequence[Tag]:
-        """Return the tags of these names. Two requests may make the same one at the same time."""
+        """Return the tags with these names. Two requests may create the same one concurrently."""
         rows = [{"name": name} for name in names]
         await upsert_rows(self.session, Tag, rows, key=["name"], update=[])
         query = select(Tag).where(Tag.name.in_(names)).order_by(Tag.name)
