@@ -20,6 +20,7 @@ PATIENCE_SECONDS = 400
 # What the surroundings of these tests must not tell the rendering's own tests and tools.
 FOREIGN = (
     "PYTEST",
+    "UV_PROJECT",
     "UV_RUN",
     "VIRTUAL_ENV",
     "PYTHONDONTWRITEBYTECODE",
