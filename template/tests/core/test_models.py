@@ -97,7 +97,7 @@ async def test_a_change_sets_when_it_was(session: AsyncSession, shelf: LabShelf)
     assert shelf.created_at == created_at
 
 
-async def test_a_relation_can_be_awaited(session: AsyncSession, shelf: LabShelf) -> None:
+async def test_a_relationship_can_be_awaited(session: AsyncSession, shelf: LabShelf) -> None:
     book = (await session.scalars(select(LabBook).limit(1))).one()
 
     assert (await book.awaitable_attrs.shelf_on_demand).id == shelf.id
@@ -119,7 +119,7 @@ def test_every_foreign_key_has_an_index() -> None:
         assert not missing, f"without an index, each delete of the other row reads all of {table}"
 
 
-def test_every_relation_raises_when_it_was_not_loaded() -> None:
+def test_every_relationship_raises_when_it_was_not_loaded() -> None:
     import_models()
     tables = set(Base.metadata.sorted_tables)
     mappers = [mapper for mapper in Base.registry.mappers if mapper.local_table in tables]
@@ -130,4 +130,4 @@ def test_every_relation_raises_when_it_was_not_loaded() -> None:
         if relation.lazy not in {"raise", "write_only"}
     ]
 
-    assert lazy == [], "loading on access is a query that nobody sees: lazy='raise'"
+    assert lazy == [], "loading on access is a hidden query: use lazy='raise'"

@@ -1,4 +1,4 @@
-"""What goes wrong with asynchronous sessions, provoked: see `docs/troubleshooting.md`."""
+"""The problems that `docs/troubleshooting.md` describes, provoked."""
 
 import gc
 
@@ -15,7 +15,7 @@ from tests.core.conftest import LabApp
 from tests.core.lab import LabBook, LabShelf
 
 
-async def test_a_relation_that_was_not_loaded_raises(
+async def test_a_relationship_that_was_not_loaded_raises(
     session: AsyncSession, shelf: LabShelf
 ) -> None:
     found = (await session.scalars(select(LabShelf))).one()
