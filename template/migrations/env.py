@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.types import TypeDecorator
 
-from app.core import driver
+from app.core import autogenerate, driver
 from app.core.engine import create_engine
 from app.core.logs import configure_logs
 from app.core.models import Base
@@ -31,6 +31,7 @@ def configure(**options: Any) -> None:
     context.configure(
         target_metadata=Base.metadata,
         render_item=render_item,
+        autogenerate_plugins=autogenerate.PLUGINS,
         **driver.MIGRATION_OPTIONS,
         **options,
     )
