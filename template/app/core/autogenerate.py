@@ -1,14 +1,14 @@
 """Find what Alembic does not compare: the conditions of CHECK constraints and of partial indexes.
 
 A server rewrites conditions, `IN (…)` as `= ANY (ARRAY[…])` for example. So those of the models are
-put on a temporary table, and both are compared as the server has written them.
+put on a table that is not kept, and both are compared as the server has written them.
 """
 
 import logging
 import re
 import uuid
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
@@ -29,7 +29,8 @@ CAST = re.compile(
     r"|(timestamp|time)(\(\d\))? with(out)? time zone|[\w.]+)(\([\d,]+\))?(\[\])*"
 )
 
-Items = dict[tuple[str, str], CheckConstraint | Index]
+Key = tuple[Literal["check_constraint", "index"], str]
+Items = dict[Key, CheckConstraint | Index]
 logger = logging.getLogger(__name__)
 
 
@@ -52,11 +53,14 @@ def compare_conditions(
         changes.ops = [op for op in changes.ops if getattr(op, "constraint_name", "") != name]
         del new[kind, name]
     try:
-        written = as_written(connection, table, new)
+        # Where the savepoint does not undo it, the table is gone with the connection.
+        undone = context.migration_context.impl.transactional_ddl
+        create = "CREATE TABLE" if undone else "CREATE TEMPORARY TABLE"
+        written = as_written(connection, table, new, create)
     except DBAPIError as error:
         logger.warning("Cannot compare the conditions of %r: %s", table_name, error.orig)
         return PriorityDispatchResult.CONTINUE
-    replaced = {("index", getattr(op, "index_name", "")) for op in changes.ops}
+    replaced: set[Key] = {("index", getattr(op, "index_name", "")) for op in changes.ops}
     for kind, name in sorted((old.keys() & new.keys()) - replaced):
         before, after = old[kind, name], new[kind, name]
         expected = condition(written.get((kind, name)), dialect)
@@ -74,8 +78,8 @@ def checks_and_indexes(table: Table) -> Items:
     found: Items = {}
     for item in (*constraints, *table.indexes):
         if isinstance(item, CheckConstraint | Index) and isinstance(item.name, str):
-            kind = "index" if isinstance(item, Index) else "check_constraint"
-            found[kind, str(item.name)] = item
+            key: Key = "index" if isinstance(item, Index) else "check_constraint", str(item.name)
+            found[key] = item
     return found
 
 
@@ -87,49 +91,49 @@ def condition(item: CheckConstraint | Index | None, dialect: Dialect) -> Any:
     return text(where) if isinstance(where, str) else where
 
 
-def not_created(table: Table, items: Items, dialect: Dialect) -> list[tuple[str, str]]:
+def not_created(table: Table, items: Items, dialect: Dialect) -> list[Key]:
     """The constraints of types that this database has itself, such as Boolean."""
-    created, quote = str(CreateTable(table).compile(dialect=dialect)), dialect.identifier_preparer
+    created = str(CreateTable(table).compile(dialect=dialect))
+    quote = dialect.identifier_preparer.quote
     return [
         (kind, name)
         for kind, name in items
-        if kind != "index" and f"CONSTRAINT {quote.quote(name)} CHECK" not in created
+        if kind == "check_constraint" and f"CONSTRAINT {quote(name)} CHECK" not in created
     ]
 
 
-def as_written(connection: Connection, table: Table, items: Items) -> Items:
-    """The conditions of the models, as the server writes them.
-
-    The temporary table is gone with the savepoint, in MySQL with the connection.
-    """
+def as_written(connection: Connection, table: Table, items: Items, create: str) -> Items:
+    """The conditions of the models, as the server writes them, on a table that is not kept."""
     dialect = connection.dialect
     quote = dialect.identifier_preparer.quote
     probe = f"conditions_{uuid.uuid4().hex}"
-    columns = [f"{quote(each.name)} {each.type.compile(dialect)}" for each in table.columns]
-    checks, indexes = [], []
-    for (kind, name), item in items.items():
-        if (expression := condition(item, dialect)) is None:
-            continue
-        options = {"literal_binds": True, "include_table": False}
-        sql = expression.compile(dialect=dialect, compile_kwargs=options)
-        if kind == "index":
-            indexes.append(f"CREATE INDEX {quote(name)} ON {probe} (probe_id) WHERE {sql}")
-        else:
-            checks.append(f"CONSTRAINT {quote(name)} CHECK ({sql})")
-    if not checks and not indexes:
+    parts = [f"{probe}_id INTEGER PRIMARY KEY"]
+    parts += [f"{quote(each.name)} {each.type.compile(dialect)}" for each in table.columns]
+    indexes: list[str] = []
+    names: dict[Key, Key] = {}
+    for number, ((kind, name), item) in enumerate(items.items()):
+        if (expression := condition(item, dialect)) is not None:
+            names[kind, name] = kind, f"{probe}_{number}"
+            options = {"literal_binds": True, "include_table": False}
+            sql = expression.compile(dialect=dialect, compile_kwargs=options)
+            if kind == "index":
+                index = f"CREATE INDEX {probe}_{number} ON {probe} ({probe}_id) WHERE {sql}"
+                indexes.append(index)
+            else:
+                parts.append(f"CONSTRAINT {probe}_{number} CHECK ({sql})")
+    if not names:
         return {}
-    parts = ", ".join(["probe_id INTEGER PRIMARY KEY", *columns, *checks])
     with connection.begin_nested() as savepoint:
-        for statement in (f"CREATE TEMPORARY TABLE {probe} ({parts})", *indexes):
+        for statement in (f"{create} {probe} ({', '.join(parts)})", *indexes):
             connection.exec_driver_sql(statement)
         written = checks_and_indexes(Table(probe, MetaData(), autoload_with=connection))
         savepoint.rollback()
-    return written
+    return {key: written[probed] for key, probed in names.items()}
 
 
 def normalized(expression: Any) -> list[str]:
     """The words and signs of a condition, without casts and parentheses."""
-    words = []
+    words: list[str] = []
     for number, part in enumerate(TEXT.split("" if expression is None else str(expression))):
         words += [part] if number % 2 else WORD.findall(CAST.sub("", part.lower()))
     return words
