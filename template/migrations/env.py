@@ -5,15 +5,16 @@ import logging
 from typing import Any, Literal
 
 from alembic import context
-from sqlalchemy import Connection
 from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.types import TypeDecorator
 
-from app.core import driver
+from app.core import autogenerate, driver
 from app.core.engine import create_engine
 from app.core.logs import configure_logs
+from app.core.migrations import read_settings, run_migrations
 from app.core.models import Base
 from app.core.registry import import_models
+from app.core.settings import CoreSettings
 from app.settings import Settings
 
 
@@ -31,28 +32,22 @@ def configure(**options: Any) -> None:
     context.configure(
         target_metadata=Base.metadata,
         render_item=render_item,
+        autogenerate_plugins=autogenerate.PLUGINS,
         **driver.MIGRATION_OPTIONS,
         **options,
     )
 
 
-def migrate(connection: Connection) -> None:
-    with driver.migration_lock(connection):
-        configure(connection=connection)
-        with context.begin_transaction():
-            context.run_migrations()
-
-
-async def migrate_online(settings: Settings) -> None:
+async def migrate_online(settings: CoreSettings) -> None:
     engine = create_engine(settings.primary_url, settings, "migrate")
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(migrate)
+            await connection.run_sync(run_migrations, settings, configure)
     finally:
         await engine.dispose()
 
 
-def print_sql(settings: Settings) -> None:
+def print_sql(settings: CoreSettings) -> None:
     url = settings.primary_url.render_as_string(hide_password=False)
     configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
     with context.begin_transaction():
@@ -60,7 +55,7 @@ def print_sql(settings: Settings) -> None:
 
 
 import_models()
-settings = Settings()
+settings = read_settings(Settings)
 configure_logs(level=settings.log_level, json=settings.log_json)
 logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a list of its own parts
 if context.is_offline_mode():

@@ -1,5 +1,6 @@
 """Everything about MySQL, MariaDB and aiomysql that the rest of the service need not know."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,9 +46,13 @@ DEFAULT_URL = "mysql+aiomysql://app:app@localhost:3306/app"
 
 STREAM_OPTIONS: dict[str, Any] = {}
 
+logger = logging.getLogger(__name__)
+
 MIGRATION_LOCK = "LEFT(CONCAT('migrate:', DATABASE()), 64)"  # such locks are the whole server's
 MIGRATION_LOCK_SECONDS = 300
+MIGRATION_PAUSE_SECONDS = 1.0
 
+LOCK_TIMEOUT = 1205
 NO_SUCH_NAME = 1305
 YEAR_SECONDS = 31_536_000
 FAILURES = {
@@ -127,6 +132,8 @@ def engine_options(
     setup += f", innodb_lock_wait_timeout = {max(1, round(lock_timeout or YEAR_SECONDS))}"
     setup += f" /*M! , max_statement_time = {statement_timeout or 0} */"
     setup += f" /*!80000 , max_execution_time = {round((statement_timeout or 0) * 1000)} */"
+    if purpose == "migrate":
+        setup += f", lock_wait_timeout = {max(1, round(lock_timeout or YEAR_SECONDS))}"
     if purpose == "read":
         setup += " /*M! , tx_read_only = 1 */ /*!80000 , transaction_read_only = 1 */"
     options: dict[str, Any] = {
@@ -146,7 +153,7 @@ def engine_options(
 
 def prepare(
     engine: AsyncEngine,
-    purpose: Literal["write", "read", "migrate"],  # noqa: ARG001 - other databases need it
+    purpose: Literal["write", "read", "migrate"],
     *,
     ping_after_idle: float,
 ) -> None:
@@ -155,6 +162,23 @@ def prepare(
     A connection that is known to be closed is replaced for free; one that lay idle for more
     than `ping_after_idle` seconds is asked first.
     """
+
+    if purpose == "migrate":
+
+        @event.listens_for(engine.sync_engine, "do_execute")
+        def on_execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+            """Repeat what waited too long for a lock: what came before it may be committed."""
+            for _ in range(context.execution_options.get("lock_attempts", 1) - 1):
+                try:
+                    cursor.execute(statement, parameters)
+                except engine.dialect.loaded_dbapi.OperationalError as error:
+                    if error.args[0] != LOCK_TIMEOUT or rolls_back(cursor):
+                        raise
+                    logger.warning("Another transaction holds a lock that the migration needs.")
+                    time.sleep(MIGRATION_PAUSE_SECONDS)
+                else:
+                    return True
+            return False  # SQLAlchemy executes it
 
     @event.listens_for(engine.sync_engine, "checkin")
     def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:
@@ -173,6 +197,12 @@ def prepare(
                 raise DisconnectionError(
                     "The connection was lost while it lay in the pool."
                 ) from error
+
+
+def rolls_back(cursor: Any) -> bool:
+    """Whether the server ends the transaction when a statement has waited too long for a row."""
+    cursor.execute("SELECT @@innodb_rollback_on_timeout")
+    return bool(cursor.fetchone()[0])
 
 
 def failure_of(error: DBAPIError) -> Failure | None:

@@ -119,7 +119,7 @@ def engine_options(
 
 def prepare(
     engine: AsyncEngine,
-    purpose: Literal["write", "read", "migrate"],  # noqa: ARG001 - the other databases need it
+    purpose: Literal["write", "read", "migrate"],
     *,
     ping_after_idle: float,
 ) -> None:
@@ -139,6 +139,15 @@ def prepare(
             raise dialect.loaded_dbapi.OperationalError(
                 f"cannot connect: {error!r}", error
             ) from error
+
+    if purpose == "migrate":
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def on_begin(connection: Connection) -> None:
+            """Let CREATE INDEX CONCURRENTLY wait: it holds up nobody, and fails half done."""
+            outside = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+            timeout = "SET lock_timeout = 0" if outside else "RESET lock_timeout"
+            connection.exec_driver_sql(timeout)
 
     @event.listens_for(engine.sync_engine, "checkin")
     def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
 from app.core.database import Database
+from app.core.engine import create_engine
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
 from tests.core.lab import LabBook, LabShelf
@@ -158,3 +159,30 @@ async def test_a_partial_index_has_some_of_the_rows(session: AsyncSession) -> No
         )
     finally:
         LabBook.metadata.tables["lab_books"].indexes.discard(index)
+
+
+async def test_an_index_is_built_concurrently_however_long_that_waits(
+    session: AsyncSession, database: Database, settings: CoreSettings
+) -> None:
+    """Ended by a lock timeout, it would be an invalid index, and the revision half done."""
+    hasty = settings.model_copy(update={"database_migration_lock_timeout_seconds": 0.5})
+    engine = create_engine(settings.primary_url, hasty, "migrate")
+    session.add(LabShelf(name="not committed"))
+    await session.flush()
+
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        await connection.commit()
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        create = "CREATE INDEX CONCURRENTLY ix_lab_concurrent ON lab_shelves (created_at)"
+        building = asyncio.create_task(connection.execute(text(create)))
+        await asyncio.sleep(1.5)
+        waited = not building.done()
+        await session.rollback()
+        await building
+        query = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_lab_concurrent'::regclass"
+        valid = await connection.scalar(text(query))
+        await connection.execute(text("DROP INDEX ix_lab_concurrent"))
+    await engine.dispose()
+
+    assert (waited, valid) == (True, True)

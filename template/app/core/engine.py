@@ -31,11 +31,14 @@ def create_engine(
             "pool_timeout": settings.database_pool_timeout_seconds,
             "pool_recycle": settings.database_pool_recycle_seconds,
         }
+    lock_timeout = None if job else settings.database_lock_timeout_seconds
+    if purpose == "migrate":
+        lock_timeout = settings.database_migration_lock_timeout_seconds
     for_the_driver = driver.engine_options(
         purpose,
         connect_timeout=settings.database_connect_timeout_seconds,
         statement_timeout=None if without_timeouts else settings.database_statement_timeout_seconds,
-        lock_timeout=None if without_timeouts else settings.database_lock_timeout_seconds,
+        lock_timeout=lock_timeout,
     )
     echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
     engine = create_async_engine(url, **{**pool, **echo, **for_the_driver, **options})

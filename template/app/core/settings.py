@@ -63,6 +63,10 @@ class CoreSettings(BaseSettings):
     """How long the database works on one statement of a request."""
     database_lock_timeout_seconds: Seconds = 5.0
     """How long a statement waits for a row that another transaction is changing."""
+    database_migration_lock_timeout_seconds: Seconds = 5.0
+    """How long a migration waits for a lock. Requests for the same table wait behind it."""
+    database_migration_attempts: int = Field(default=20, ge=1, le=1000)
+    """How often a migration tries to get a lock, with a second in between."""
     database_request_timeout_seconds: Seconds = 15.0
     """How long a request may use the database in all, before it is a 503."""
     database_echo: bool = False
