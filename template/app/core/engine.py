@@ -38,8 +38,15 @@ def create_engine(
         lock_timeout=None if purpose == "migrate" else settings.database_lock_timeout_seconds,
     )
     echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
-    engine = create_async_engine(url, **{**pool, **echo, **for_the_driver, **options})
-    driver.prepare(engine, purpose, ping_after_idle=settings.database_ping_after_idle_seconds)
+    # SQLAlchemy would pass the URL's options to `connect` as they are: the driver translates them.
+    without_options = url.set(query={})
+    engine = create_async_engine(without_options, **{**pool, **echo, **for_the_driver, **options})
+    driver.prepare(
+        engine,
+        purpose,
+        ping_after_idle=settings.database_ping_after_idle_seconds,
+        url_options=url.query,
+    )
     return engine
 
 

@@ -81,6 +81,8 @@ class Readiness:
             return f"The database did not answer in time. {WHAT_TO_DO}"
         except DBAPIError as error:
             return f"The database cannot be reached: {error.orig}. {WHAT_TO_DO}"
+        except Exception as error:  # noqa: BLE001 - a readiness check has an answer, whatever it is
+            return f"The database cannot be used: {error!r}. {WHAT_TO_DO}"
         # A revision that this code does not know is newer: a migration comes before the new code.
         if found == self.newest or found - self.known:
             return None
