@@ -46,21 +46,22 @@ async def execute(url: URL, *statements: str) -> list[Any]:
         await engine.dispose()
 
 
-@pytest.fixture
-async def url(server: URL) -> AsyncIterator[URL]:
-    """The database `app`, and the account `app`, which has all rights in it and no others."""
-    await execute(
-        server,
-        "CREATE DATABASE app CHARACTER SET utf8mb4",
-        "CREATE USER app IDENTIFIED BY 'secret'",
-        "GRANT ALL ON app.* TO app",
-    )
+async def create_app(server: URL) -> URL:
+    """The database `app`, with tables."""
+    await execute(server, "CREATE DATABASE app CHARACTER SET utf8mb4")
     url = server.set(username="app", password="secret", database="app")
     engine = create_engine(url, CoreSettings(), "migrate")
     async with engine.begin() as connection:
         await connection.run_sync(lab.METADATA.create_all)
     await engine.dispose()
-    yield url
+    return url
+
+
+@pytest.fixture
+async def url(server: URL) -> AsyncIterator[URL]:
+    """The database `app`, and the account `app`, which has all rights in it and no others."""
+    await execute(server, "CREATE USER app IDENTIFIED BY 'secret'", "GRANT ALL ON app.* TO app")
+    yield await create_app(server)
     await execute(server, "DROP DATABASE app", "DROP USER app")
 
 
@@ -169,11 +170,7 @@ async def test_a_database_that_was_missing_is_used_when_it_is_back(
         await execute(server, "DROP DATABASE app")
         missing = await client.get("/lab/shelves")
         not_ready = await client.get("/health/ready")
-        await execute(server, "CREATE DATABASE app CHARACTER SET utf8mb4")
-        engine = create_engine(url, CoreSettings(), "migrate")
-        async with engine.begin() as connection:
-            await connection.run_sync(lab.METADATA.create_all)
-        await engine.dispose()
+        await create_app(server)
         back = await client.get("/lab/shelves")
 
     assert (missing.status_code, not_ready.status_code, back.status_code) == (503, 503, 200)

@@ -43,7 +43,11 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "lc_messages": "C",
 }
-TLS_ONLY = "hostssl all postgres all trust\nhostssl all all all scram-sha-256\n"
+TLS_ONLY = """
+hostssl all postgres  all trust
+hostssl all certified all trust clientcert=verify-ca
+hostssl all all       all scram-sha-256
+"""
 # Statements for the connection that empties all tables between two tests.
 SWEEP_PREAMBLE: tuple[str, ...] = ()
 
@@ -68,7 +72,8 @@ def running_server(*, tls: bool = False) -> Iterator[URL]:
         programs = reachable_programs(find_programs(tls=tls), folder, account)
         if tls:
             certificate, key = make_certificate(folder)
-            settings |= {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
+            settings |= {"ssl": "on", "ssl_key_file": str(key)}
+            settings |= dict.fromkeys(("ssl_ca_file", "ssl_cert_file"), str(certificate))
             query = {"sslmode": "verify-full", "sslrootcert": str(certificate)}
             url = url.set(host="localhost", query=query)
         hand_over(folder, account)
