@@ -51,7 +51,7 @@ STREAM_OPTIONS: dict[str, Any] = {}
 TLS_MODES = ("DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 URL_OPTIONS: dict[str, type | tuple[str, ...]] = {
     "auth_plugin": str,
-    "charset": ("utf8mb4",),
+    "charset": ("utf8", "utf8mb4"),  # the second includes the first
     "connect_timeout": int,
     "program_name": str,
     "reconnect": ("true",),  # the pool does
@@ -140,9 +140,9 @@ def check_url(url: URL) -> URL:
         name = "ssl_mode" if given == "sslmode" else given.replace("-", "_")
         options[name] = values[-1].upper() if name == "ssl_mode" else values[-1]
     check_options(options, URL_OPTIONS)
-    verifies = options.keys() & {"ssl", "ssl_verify_cert", "ssl_verify_identity"}
-    if verifies and options.get("ssl_mode", "VERIFY_IDENTITY") != "VERIFY_IDENTITY":
-        raise ValueError(f"has ssl_mode={options['ssl_mode']} and contradicts it: remove the other")
+    strict = options.keys() & {"ssl", "ssl_verify_cert", "ssl_verify_identity"}
+    if strict and options.get("ssl_mode", "VERIFY_IDENTITY") != "VERIFY_IDENTITY":
+        raise ValueError(f"has contradicting options: ssl_mode and {', '.join(sorted(strict))}")
     tls_context(options)
     return url.set(drivername=f"{backend}+aiomysql", query=options)
 
@@ -255,12 +255,12 @@ def prepare(
         ):
             context.is_disconnect = True
 
-    replace_lost_connections(
-        engine,
+    def is_lost(record: Any) -> bool:
+        connection = record.driver_connection
         # A private name, the one by which aiomysql's own pool finds out.
-        lambda record: bool(record.driver_connection._reader.at_eof()),
-        ping_after_idle=ping_after_idle,
-    )
+        return bool(connection.closed or connection._reader.at_eof())
+
+    replace_lost_connections(engine, is_lost, ping_after_idle=ping_after_idle)
 
 
 def failure_of(error: DBAPIError) -> Failure | None:
