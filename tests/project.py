@@ -12,6 +12,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from tests.machine import missing
 from tests.repository import TOP
 
 UV = find_uv_bin()
@@ -68,7 +69,8 @@ def run_suite(project: Path, variables: Mapping[str, str]) -> str:
     """Runs the project's own tests; returns how many there were and how long they took."""
     run(project, "uv run pytest --junitxml=report.xml", variables)
     suite = next(ET.parse(project / "report.xml").iter("testsuite"))
-    assert suite.attrib["skipped"] == "0", "a skipped test proves nothing"
+    if skipped := int(suite.attrib["skipped"]):  # it proves nothing
+        missing(f"{skipped} tests of a rendering; `uv run pytest -rs` in it says why")
     return f"{suite.attrib['tests']} tests in {float(suite.attrib['time']):.0f} s"
 
 

@@ -1,12 +1,15 @@
 """Everything about MySQL, MariaDB and aiomysql that the rest of the service need not know."""
 
 import logging
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, Literal
 
+import aiomysql  # type: ignore[import-untyped]
 from sqlalchemy import (
     URL,
     ColumnElement,
@@ -19,13 +22,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.mysql import insert
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateTable
 
+from app.core.connections import check_options, replace_lost_connections
 from app.core.failures import Failure
 
 __all__ = [
@@ -47,6 +51,24 @@ DEFAULT_URL = "mysql+aiomysql://app:app@localhost:3306/app"
 STREAM_OPTIONS: dict[str, Any] = {}
 
 logger = logging.getLogger(__name__)
+TLS_MODES = ("DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+URL_OPTIONS: dict[str, type | tuple[str, ...]] = {
+    "auth_plugin": str,
+    "charset": ("utf8", "utf8mb4"),  # the second includes the first
+    "connect_timeout": int,
+    "program_name": str,
+    "reconnect": ("true",),  # the pool does
+    "ssl": ("true",),
+    "ssl_ca": Path,
+    "ssl_cert": Path,
+    "ssl_key": Path,
+    "ssl_mode": TLS_MODES,
+    "ssl_verify_cert": ("true",),
+    "ssl_verify_identity": ("true",),
+    "unix_socket": str,
+}
+TLS_OFFERED = 2048  # among the server's capabilities
+TLS_FAILED = 2026
 
 MIGRATION_LOCK = "LEFT(CONCAT('migrate:', DATABASE()), 64)"  # such locks are the whole server's
 MIGRATION_LOCK_SECONDS = 300
@@ -54,6 +76,8 @@ MIGRATION_PAUSE_SECONDS = 1.0
 
 LOCK_TIMEOUT = 1205
 NO_SUCH_NAME = 1305
+NO_SUCH_DATABASE = 1049
+READ_ONLY = {1290, 1792, 1836}  # the server, by an option; the session; the server
 YEAR_SECONDS = 31_536_000
 FAILURES = {
     1062: Failure.DUPLICATE,
@@ -100,19 +124,75 @@ def keep_microseconds(*_: Any, **__: Any) -> str:
 def compare_text_exactly(element: CreateTable, compiler: Any, **options: Any) -> str:
     """Make `A` and `a`, `é` and `e` different values, also for unique constraints."""
     statement: str = compiler.visit_create_table(element, **options).rstrip()
-    if "COLLATE" in statement:
+    options_of_table = {name.partition("_")[2].lower() for name in element.element.kwargs}
+    if options_of_table & {"collate", "default_collate"}:
         return statement
     return f"{statement} DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 
 
 def check_url(url: URL) -> URL:
-    """Return the URL as SQLAlchemy needs it; raise `ValueError` if it names another database."""
+    """Return the URL with MySQL's names for its options.
+
+    Raises `ValueError` if it names another database, or has an option that cannot be honored.
+    """
     backend, _, driver = url.drivername.partition("+")
     if backend not in {"mysql", "mariadb"} or driver not in {"", "aiomysql"}:
         raise ValueError("must start with mysql+aiomysql:// or mariadb+aiomysql://")
     if not url.database:
         raise ValueError("must name a database: mysql+aiomysql://user:password@host:3306/name")
-    return url.set(drivername=f"{backend}+aiomysql")
+    options: dict[str, str] = {}
+    for given, values in url.normalized_query.items():
+        name = "ssl_mode" if given == "sslmode" else given.replace("-", "_")
+        options[name] = values[-1].upper() if name == "ssl_mode" else values[-1]
+    check_options(options, URL_OPTIONS)
+    strict = options.keys() & {"ssl", "ssl_verify_cert", "ssl_verify_identity"}
+    if strict and options.get("ssl_mode", "VERIFY_IDENTITY") != "VERIFY_IDENTITY":
+        raise ValueError(f"has contradicting options: ssl_mode and {', '.join(sorted(strict))}")
+    tls_context(options)
+    return url.set(drivername=f"{backend}+aiomysql", query=options)
+
+
+def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """What the URL asks for; without an `ssl_mode`, the strictest: VERIFY_IDENTITY."""
+    mode = options.get("ssl_mode", "VERIFY_IDENTITY")
+    if mode == "DISABLED" or not any(name.startswith("ssl") for name in options):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=options.get("ssl_ca"))
+        context.check_hostname = mode == "VERIFY_IDENTITY"
+        if mode == "REQUIRED" and "ssl_ca" not in options:
+            context.verify_mode = ssl.CERT_NONE
+        if "ssl_cert" in options:
+            context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    except ssl.SSLError as error:
+        raise ValueError(f"names a file that is no certificate or key: {error}") from None
+    return context
+
+
+class EncryptedConnection(aiomysql.Connection):  # type: ignore[misc]
+    """aiomysql itself goes on without TLS if the server, or whoever is in between, offers none."""
+
+    async def _request_authentication(self) -> None:
+        if not self.server_capabilities & TLS_OFFERED:
+            raise aiomysql.OperationalError(TLS_FAILED, "The server does not offer TLS.")
+        await super()._request_authentication()
+
+
+async def connect_encrypted(**options: Any) -> EncryptedConnection:
+    connection = EncryptedConnection(**options)
+    await connection._connect()
+    return connection
+
+
+def connect_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for aiomysql."""
+    names = ("auth_plugin", "program_name", "unix_socket")
+    arguments = {name: options[name] for name in names if name in options}
+    if timeout := int(options.get("connect_timeout", 0)):
+        arguments["connect_timeout"] = timeout
+    if context := tls_context(options):
+        arguments |= {"ssl": context, "async_creator_fn": connect_encrypted}
+    return arguments
 
 
 def engine_options(
@@ -156,12 +236,31 @@ def prepare(
     purpose: Literal["write", "read", "migrate"],
     *,
     ping_after_idle: float,
+    url_options: Mapping[str, Any] = {},
 ) -> None:
-    """Validate connections before use.
+    """Connect with the options of the URL, validate connections, and find out which are useless."""
+    from_url = connect_arguments(url_options)
 
-    A connection that is known to be closed is replaced for free; one that lay idle for more
-    than `ping_after_idle` seconds is asked first.
-    """
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def on_connect(dialect: Any, _: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*args, **{**kwargs, **from_url})
+        except aiomysql.OperationalError as error:
+            if error.__cause__ is None:
+                raise
+            code, message = error.args  # without the reason, such as an invalid certificate
+            raise aiomysql.OperationalError(code, f"{message}: {error.__cause__}") from error
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        """A disconnect makes the pool replace all its connections, after a failover for example."""
+        code = next(iter(context.original_exception.args), None)
+        if (
+            context.connection is None
+            or code == NO_SUCH_DATABASE
+            or (purpose == "write" and code in READ_ONLY)
+        ):
+            context.is_disconnect = True
 
     if purpose == "migrate":
 
@@ -180,23 +279,12 @@ def prepare(
                     return True
             return False  # SQLAlchemy executes it
 
-    @event.listens_for(engine.sync_engine, "checkin")
-    def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def on_checkout(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    def is_lost(record: Any) -> bool:
+        connection = record.driver_connection
         # A private name, the one by which aiomysql's own pool finds out.
-        if connection.driver_connection._reader.at_eof():
-            raise DisconnectionError("The connection was closed while it lay in the pool.")
-        now = time.monotonic()
-        if now - record.info.get("idle_since", now) > ping_after_idle:
-            try:
-                engine.dialect.do_ping(connection)
-            except Exception as error:
-                raise DisconnectionError(
-                    "The connection was lost while it lay in the pool."
-                ) from error
+        return bool(connection.closed or connection._reader.at_eof())
+
+    replace_lost_connections(engine, is_lost, ping_after_idle=ping_after_idle)
 
 
 def rolls_back(cursor: Any) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,21 +50,32 @@ class ServerNotFoundError(RuntimeError):
 
 
 @contextmanager
-def running_server() -> Iterator[URL]:
-    """Starts a server that is stopped and deleted at the end. The URL names no database."""
-    port = free_port()
-    if program := find_program("mysqld") or find_program("mariadbd"):
-        server = running_program(program, port)
-    elif docker("info").returncode == 0:
-        server = running_container(port)
-    else:
-        raise ServerNotFoundError(
-            "No MySQL and no MariaDB for the tests. Either install one of them on this machine, "
-            "or start Docker, or set TEST_DATABASE_URL to a server that may be used for tests, "
-            "for example mysql+aiomysql://user:password@127.0.0.1:3306"
-        )
-    with server:
-        yield URL.create("mysql+aiomysql", username="root", host="127.0.0.1", port=port)
+def running_server(*, tls: bool = False) -> Iterator[URL]:
+    """Starts a server that is stopped and deleted at the end. The URL names no database.
+
+    With `tls` the server refuses connections without it, and the URL names its certificate.
+    """
+    with tempfile.TemporaryDirectory(prefix="mysql-") as name:
+        folder, port = Path(name), free_port()
+        url = URL.create("mysql+aiomysql", username="root", host="127.0.0.1", port=port)
+        settings = list(SETTINGS)
+        if tls:
+            certificate, key = make_certificate(folder)
+            settings += [f"--ssl-ca={certificate}", f"--ssl-cert={certificate}", f"--ssl-key={key}"]
+            settings.append("--require-secure-transport=ON")
+            url = url.set(host="localhost", query={"ssl_ca": str(certificate)})
+        if program := find_program("mysqld") or find_program("mariadbd"):
+            server = running_program(program, port, folder, settings)
+        elif docker("info").returncode == 0:
+            server = running_container(port, folder, settings)
+        else:
+            raise ServerNotFoundError(
+                "No MySQL and no MariaDB for the tests. Either install one of them on this "
+                "machine, or start Docker, or set TEST_DATABASE_URL to a server that may be used "
+                "for tests, for example mysql+aiomysql://user:password@127.0.0.1:3306"
+            )
+        with server:
+            yield url
 
 
 async def create_database(url: URL) -> None:
@@ -89,26 +100,38 @@ async def execute_on_server(url: URL, statement: str) -> None:
     await engine.dispose()
 
 
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for the name `localhost`, its own authority, and its key."""
+    if shutil.which("openssl") is None:
+        raise ServerNotFoundError("No program openssl, which makes the certificate of the server.")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
 @contextmanager
-def running_program(program: str, port: int) -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="mysql-") as name:
-        folder = Path(name)
-        # A tmpdir of its own: in a shared one, servers that start at the same time meet.
-        options = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}"]
-        if os.geteuid() == 0:
-            options.append("--user=root")  # both refuse to run as root unless told to
-        initialize(program, options)
-        options += [*SETTINGS, f"--port={port}", "--bind-address=127.0.0.1"]
-        options += [f"--{name}={folder / name}" for name in ("socket", "pid-file")]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen([program, *options], stdout=log, stderr=log) as process,
-        ):
-            try:
-                wait_for_greeting(port, lambda: process.poll() is None, folder / "log")
-                yield
-            finally:
-                process.kill()
+def running_program(
+    program: str, port: int, folder: Path, settings: Sequence[str]
+) -> Iterator[None]:
+    # A tmpdir of its own: in a shared one, servers that start at the same time meet.
+    options = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}"]
+    if os.geteuid() == 0:
+        options.append("--user=root")  # both refuse to run as root unless told to
+    initialize(program, options)
+    options += [*settings, f"--port={port}", "--bind-address=127.0.0.1"]
+    options += [f"--{name}={folder / name}" for name in ("socket", "pid-file")]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen([program, *options], stdout=log, stderr=log) as process,
+    ):
+        try:
+            wait_for_greeting(port, lambda: process.poll() is None, folder / "log")
+            yield
+        finally:
+            process.kill()
 
 
 def initialize(program: str, options: list[str]) -> None:
@@ -125,12 +148,14 @@ def initialize(program: str, options: list[str]) -> None:
 
 
 @contextmanager
-def running_container(port: int) -> Iterator[None]:
+def running_container(port: int, folder: Path, settings: Sequence[str]) -> Iterator[None]:
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)  # the server in the container has another account
     name = f"tests-{uuid.uuid4().hex}"
     options = [f"--name={name}", f"--publish=127.0.0.1:{port}:3306", "--tmpfs=/var/lib/mysql"]
-    options += ["--rm", "--detach", "--env=MYSQL_ALLOW_EMPTY_PASSWORD=yes"]
+    options += [f"--volume={folder}:{folder}:ro", "--env=MYSQL_ALLOW_EMPTY_PASSWORD=yes"]
     try:
-        started = docker("run", *options, IMAGE, *SETTINGS)
+        started = docker("run", "--rm", "--detach", *options, IMAGE, *settings)
         if started.returncode:
             raise RuntimeError(f"docker run failed:\n{started.stderr}")
         wait_for_greeting(port, lambda: docker("top", name).returncode == 0)

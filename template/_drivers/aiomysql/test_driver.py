@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core import driver
 from app.core.database import Database
@@ -34,6 +34,38 @@ def test_the_urls_that_platforms_hand_out_are_understood(given: str, expected: s
     url = driver.check_url(sa.make_url(given))
 
     assert url.render_as_string(hide_password=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("ssl-mode=REQUIRED&charset=utf8mb4", {"ssl_mode": "REQUIRED", "charset": "utf8mb4"}),
+        ("sslmode=verify_ca", {"ssl_mode": "VERIFY_CA"}),
+        ("reconnect=true&ssl_verify_cert=true", {"reconnect": "true", "ssl_verify_cert": "true"}),
+    ],
+)
+def test_options_get_the_names_of_mysql(given: str, understood: dict[str, str]) -> None:
+    url = driver.check_url(sa.make_url(f"mysql://db/app?{given}"))
+
+    assert dict(url.query) == understood
+    assert driver.check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("ssl_mode=PREFERRED", "one of DISABLED, REQUIRED, VERIFY_CA, .* option ssl_mode"),
+        ("ssl_mode=REQUIRED&ssl_verify_cert=true", "contradicting options"),
+        ("ssl=false", "option ssl"),
+        ("ssl_ca=/nowhere.pem", "option ssl_ca"),
+        (f"ssl_ca={__file__}", "no certificate"),
+        ("useSSL=true", "unknown option useSSL; known are auth_plugin, "),
+        ("connect_timeout=soon", "option connect_timeout"),
+    ],
+)
+def test_options_that_cannot_be_honored_are_refused_by_name(given: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        driver.check_url(sa.make_url(f"mysql://db/app?{given}"))
 
 
 @pytest.mark.parametrize("given", ["mysql+pymysql://db/app", "mysql+aiomysql://db"])
@@ -63,27 +95,6 @@ async def test_a_connection_that_was_lost_in_the_pool_is_replaced(
     async with database.read() as reading, database.transaction() as writing:
         assert await reading.scalar(select(1)) == 1
         assert await writing.scalar(select(1)) == 1
-
-
-async def test_a_connection_that_lay_idle_is_asked_before_it_is_used(
-    database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))
-    pinged = 0
-    ping = careful.engine.dialect.do_ping
-
-    def count(connection: Any) -> bool:
-        nonlocal pinged
-        pinged += 1
-        return ping(connection)
-
-    monkeypatch.setattr(careful.engine.dialect, "do_ping", count)
-    for _ in range(2):
-        async with careful.transaction() as session:
-            await session.execute(select(1))
-    await careful.dispose()
-
-    assert pinged == 1
 
 
 async def test_the_server_ends_a_query_that_takes_too_long(
@@ -153,3 +164,34 @@ async def test_a_transaction_sees_what_others_have_committed(
         await session.commit()
 
         assert await own.scalar(select(LabShelf.name)) == "renamed"
+
+
+async def test_a_collation_of_one_column_is_that_columns_only(sweeper: AsyncEngine) -> None:
+    metadata = sa.MetaData()
+    sa.Table(
+        "collation_of_a_column",
+        metadata,
+        sa.Column("free", sa.String(50, collation="utf8mb4_general_ci")),
+        sa.Column("exact", sa.String(50)),
+    )
+    sa.Table(
+        "collation_of_a_table",
+        metadata,
+        sa.Column("all", sa.String(50)),
+        mariadb_collate="utf8mb4_unicode_ci",
+        mysql_collate="utf8mb4_unicode_ci",
+    )
+    query = text(
+        "SELECT column_name, collation_name FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name LIKE 'collation_of_%'"
+    )
+    async with sweeper.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        rows = (await connection.execute(query)).all()
+        await connection.run_sync(metadata.drop_all)
+
+    assert {row[0]: row[1] for row in rows} == {
+        "free": "utf8mb4_general_ci",
+        "exact": "utf8mb4_bin",
+        "all": "utf8mb4_unicode_ci",
+    }

@@ -17,12 +17,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.connections import check_options, replace_lost_connections
 from app.core.failures import Failure
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
 DEFAULT_URL = "sqlite+aiosqlite:///app.db"
 
 STREAM_OPTIONS: dict[str, Any] = {}
+
+URL_OPTIONS: dict[str, type | tuple[str, ...]] = {"synchronous": ("full", "normal")}
 
 # The beginnings of SQLite's own names for its errors.
 FAILURES = {
@@ -71,14 +74,19 @@ def count_up_large_keys(*_: Any, **__: Any) -> str:
 
 
 def check_url(url: URL) -> URL:
-    """Return the URL as SQLAlchemy needs it; raise `ValueError` if it names another database."""
+    """Return the URL as SQLAlchemy needs it.
+
+    Raises `ValueError` if it names another database, or has an option that cannot be honored.
+    """
     if url.drivername not in {"sqlite+aiosqlite", "sqlite"}:
         raise ValueError("must start with sqlite+aiosqlite:///")
     if url.database in {None, "", ":memory:"}:
         raise ValueError(
             "must name a file, which all connections share: sqlite+aiosqlite:///app.db"
         )
-    return url.set(drivername="sqlite+aiosqlite")
+    options = {name: values[-1].lower() for name, values in url.normalized_query.items()}
+    check_options(options, URL_OPTIONS)
+    return url.set(drivername="sqlite+aiosqlite", query=options)
 
 
 def engine_options(
@@ -102,12 +110,15 @@ def prepare(
     engine: AsyncEngine,
     purpose: Literal["write", "read", "migrate"],
     *,
-    ping_after_idle: float,  # noqa: ARG001 - a file need not be asked whether it is there
+    ping_after_idle: float,
+    url_options: Mapping[str, Any] = {},
 ) -> None:
     """Set up and validate connections: write-ahead log, foreign keys, explicit BEGIN."""
     # Migrations copy tables. With foreign keys on, dropping the old one deletes what refers to it
     foreign_keys = "OFF" if purpose == "migrate" else "ON"
-    pragmas = ["journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={foreign_keys}"]
+    # With NORMAL, a power cut can take back the last commits.
+    synchronous = url_options.get("synchronous", "full")
+    pragmas = ["journal_mode=WAL", f"synchronous={synchronous}", f"foreign_keys={foreign_keys}"]
     if purpose == "read":
         pragmas.append("query_only=ON")
 
@@ -122,11 +133,9 @@ def prepare(
         connection.create_function("lower", 1, fold_case, deterministic=True)
         record.info["file"] = identify(engine.url.database)
 
-    @event.listens_for(engine.sync_engine, "checkout")
-    def on_checkout(_: Any, record: ConnectionPoolEntry, __: Any) -> None:
+    def is_lost(record: ConnectionPoolEntry) -> bool:
         """Do not go on writing to a file that was deleted or replaced by a backup."""
-        if record.info["file"] != identify(engine.url.database):
-            raise DisconnectionError("The database is another file than when it was opened.")
+        return bool(record.info["file"] != identify(engine.url.database))
 
     if purpose != "read":
 
@@ -147,6 +156,8 @@ def prepare(
         if raw._connection is not None:
             raw._connection.interrupt()
             raw._tx.put_nowait((None, raw._connection.rollback))
+
+    replace_lost_connections(engine, is_lost, ping_after_idle=ping_after_idle)
 
 
 def identify(file: str | None) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from app.core.database import Database
 from app.core.settings import CoreSettings
 from tests.core.lab import LabBook, LabShelf
 
+NORMAL, FULL = 1, 2  # what SQLite calls its levels
 # Ten seconds of work or more.
 LONG = text(
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 50000000)"
@@ -38,6 +39,27 @@ def test_a_short_url_is_understood() -> None:
 def test_other_urls_are_refused(given: str) -> None:
     with pytest.raises(ValueError, match="must"):
         driver.check_url(sa.make_url(given))
+
+
+@pytest.mark.parametrize("option", ["synchronous=off", "mode=ro"])
+def test_options_that_cannot_be_honored_are_refused_by_name(option: str) -> None:
+    with pytest.raises(ValueError, match=option.partition("=")[0]):
+        driver.check_url(sa.make_url(f"sqlite:///app.db?{option}"))
+
+
+@pytest.mark.parametrize(
+    ("options", "level"), [("", FULL), ("?synchronous=normal", NORMAL), ("?synchronous=FULL", FULL)]
+)
+async def test_a_commit_is_on_the_disk_unless_the_url_says_otherwise(
+    settings: CoreSettings, tmp_path: Path, options: str, level: int
+) -> None:
+    url = SecretStr(f"sqlite+aiosqlite:///{tmp_path / 'app.db'}{options}")
+    database = Database(settings.model_copy(update={"database_url": url}))
+    async with database.transaction() as session:
+        found = await session.scalar(text("PRAGMA synchronous"))
+    await database.dispose()
+
+    assert found == level
 
 
 async def test_a_connection_knows_the_rules_of_the_house(database: Database) -> None:

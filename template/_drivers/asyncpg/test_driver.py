@@ -38,10 +38,107 @@ def test_the_urls_that_platforms_hand_out_are_understood(given: str) -> None:
     )
 
 
-def test_the_sslmode_of_other_drivers_is_understood() -> None:
-    url = driver.check_url(sa.make_url("postgres://db/app?sslmode=require&application_name=x"))
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("sslmode=require&application_name=x", {"sslmode": "require", "application_name": "x"}),
+        ("ssl=require", {"sslmode": "require"}),
+        ("host=a:5432&host=b:5432", {"host": "a:5432,b:5432"}),
+    ],
+)
+def test_options_get_the_names_of_libpq(given: str, understood: dict[str, str]) -> None:
+    url = driver.check_url(sa.make_url(f"postgres://db/app?{given}"))
 
-    assert dict(url.query) == {"ssl": "require", "application_name": "x"}
+    assert dict(url.query) == understood
+    assert driver.check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("sslmode=require&channel_binding=require", "channel_binding=require, which asyncpg"),
+        ("channel_binding=maybe", "option channel_binding"),
+        ("connect_timeout=soon", "option connect_timeout"),
+        ("pgbouncer=true", "unknown option pgbouncer; known are application_name, "),
+        ("sslmode=on", "one of disable, allow, .* option sslmode"),
+        ("sslmode=verify-full", "needs sslrootcert="),
+        ("sslmode=verify-full&sslrootcert=/nowhere.pem", "option sslrootcert"),
+        ("sslmode=require&sslrootcert=system", "needs sslmode=verify-full"),
+        ("target_session_attrs=writable", "option target_session_attrs"),
+    ],
+)
+def test_options_that_cannot_be_honored_are_refused_by_name(given: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        driver.check_url(sa.make_url(f"postgres://db/app?{given}"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "query"),
+    [
+        ("application_name", "the service", "SHOW application_name"),
+        ("options", "-c search_path=elsewhere", "SHOW search_path"),
+        ("statement_cache_size", "0", "SELECT count(*) FROM pg_prepared_statements"),
+    ],
+)
+async def test_options_of_the_url_take_effect(
+    settings: CoreSettings, option: str, value: str, query: str
+) -> None:
+    url = settings.primary_url.update_query_dict({option: value})
+    engine = create_engine(driver.check_url(url), settings, "write")
+    async with engine.connect() as connection:
+        found = str(await connection.scalar(text(query)))
+    await engine.dispose()
+
+    assert found == value.removeprefix("-c search_path=")
+
+
+async def test_the_url_chooses_among_servers(settings: CoreSettings) -> None:
+    url = settings.primary_url.update_query_dict({"target_session_attrs": "read-write"})
+    for purpose in ("write", "read"):
+        engine = create_engine(url, settings, purpose)
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("SELECT NOT pg_is_in_recovery()"))
+        await engine.dispose()
+
+    replica = url.update_query_dict({"target_session_attrs": "standby"})
+    engine = create_engine(replica, settings, "read")
+    with pytest.raises(DBAPIError, match="None of the hosts match") as error:
+        await engine.connect()
+    await engine.dispose()
+    assert driver.failure_of(error.value) is Failure.UNAVAILABLE
+
+
+async def test_a_server_that_never_answers_is_a_failure_of_the_database(
+    settings: CoreSettings,
+) -> None:
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(be_silent, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        url = settings.primary_url.set(host="127.0.0.1", port=port)
+        engine = create_engine(url.update_query_dict({"connect_timeout": "1"}), settings, "write")
+        with pytest.raises(DBAPIError, match="cannot connect") as error:
+            await engine.connect()
+        await engine.dispose()
+
+    assert driver.failure_of(error.value) is Failure.TIMEOUT
+
+
+async def test_a_connection_that_became_silent_is_a_failure_of_the_database(
+    settings: CoreSettings,
+) -> None:
+    engine = create_engine(
+        settings.primary_url, settings, "write", connect_args={"command_timeout": 0.2}
+    )
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as error:
+            await connection.execute(text("SELECT pg_sleep(5)"))
+        assert connection.invalidated
+    await engine.dispose()
+
+    assert driver.failure_of(error.value) is Failure.TIMEOUT
 
 
 @pytest.mark.parametrize("given", ["postgresql+psycopg://db/app", "postgresql+asyncpg://db"])
@@ -62,27 +159,6 @@ async def test_a_connection_that_was_lost_in_the_pool_is_replaced(
     async with database.read() as reading, database.transaction() as writing:
         assert await reading.scalar(select(1)) == 1
         assert await writing.scalar(select(1)) == 1
-
-
-async def test_a_connection_that_lay_idle_is_asked_before_it_is_used(
-    database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))
-    pinged = 0
-    ping = careful.engine.dialect.do_ping
-
-    def count(connection: Any) -> bool:
-        nonlocal pinged
-        pinged += 1
-        return ping(connection)
-
-    monkeypatch.setattr(careful.engine.dialect, "do_ping", count)
-    for _ in range(2):
-        async with careful.transaction() as session:
-            await session.execute(select(1))
-    await careful.dispose()
-
-    assert pinged == 1
 
 
 async def test_the_server_ends_a_statement_that_takes_too_long(

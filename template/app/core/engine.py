@@ -41,8 +41,15 @@ def create_engine(
         lock_timeout=lock_timeout,
     )
     echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
-    engine = create_async_engine(url, **{**pool, **echo, **for_the_driver, **options})
-    driver.prepare(engine, purpose, ping_after_idle=settings.database_ping_after_idle_seconds)
+    # SQLAlchemy would pass the URL's options to `connect` as they are: the driver translates them.
+    without_options = url.set(query={})
+    engine = create_async_engine(without_options, **{**pool, **echo, **for_the_driver, **options})
+    driver.prepare(
+        engine,
+        purpose,
+        ping_after_idle=settings.database_ping_after_idle_seconds,
+        url_options=url.query,
+    )
     return engine
 
 

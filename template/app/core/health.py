@@ -94,6 +94,8 @@ class Readiness:
             return f"The {name} did not answer in time. {HOW_TO_START_IT}"
         except DBAPIError as error:
             return f"The {name} cannot be reached: {error.orig}. {HOW_TO_START_IT}"
+        except Exception as error:  # noqa: BLE001 - a readiness check has an answer, whatever it is
+            return f"The {name} cannot be used: {error!r}. {HOW_TO_START_IT}"
         # A revision that this code does not know is newer: a migration comes before the new code.
         if found == self.newest or found - self.known:
             return None

@@ -21,7 +21,7 @@ from app.core import driver
 from app.core.commands import command_line
 from app.core.data_copy import values as reading
 from app.core.data_copy.copying import VerifiedTable, copy_data
-from app.core.data_copy.databases import BACKENDS, connect
+from app.core.data_copy.databases import BACKENDS, connect, parse_url
 from app.core.data_copy.errors import DataCopyError
 from app.core.data_copy.values import Checksum
 from app.core.engine import create_engine
@@ -320,6 +320,12 @@ async def test_a_missing_driver_is_named(
 async def run_command(*arguments: str) -> Any:
     """In a thread: the command has an event loop of its own."""
     return await asyncio.to_thread(CliRunner().invoke, command_line, ["data", "copy", *arguments])
+
+
+def test_an_option_of_a_url_that_would_be_ignored_is_refused() -> None:
+    """A copy that was to be encrypted is never in the clear."""
+    with pytest.raises(DataCopyError, match="unknown to a copy: ssl_ca"):
+        parse_url("mysql://server/name?ssl_ca=/ca.pem", "source")
 
 
 @pytest.mark.parametrize(

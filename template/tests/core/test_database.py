@@ -317,9 +317,9 @@ async def test_reads_go_to_the_replica_and_writes_to_the_primary(settings: CoreS
     url = SecretStr(replica.render_as_string(hide_password=False))
     routed = Database(settings.model_copy(update={"database_replica_url": url}))
 
-    assert routed.engine.url == settings.primary_url
-    assert routed.read_engine.url == replica
-    assert routed.primary_read_engine.url == settings.primary_url
+    assert routed.engine.url.database == settings.primary_url.database
+    assert routed.read_engine.url.database == "replica"
+    assert routed.primary_read_engine.url.database == settings.primary_url.database
     await routed.dispose()
 
 

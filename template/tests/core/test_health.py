@@ -8,6 +8,7 @@ from httpx import AsyncClient
 
 from app.core.application import create_application
 from app.core.database import Database
+from app.core.engine import create_engine
 from app.core.health import Readiness, read_revision, read_revisions
 from app.core.settings import CoreSettings
 from tests.core import lab
@@ -66,6 +67,18 @@ async def test_a_database_that_cannot_be_reached_is_reported(
 
     assert "The database cannot be reached" in str(trouble)
     assert "DATABASE_URL" in caplog.text
+
+
+async def test_whatever_goes_wrong_is_reported(database: Database, settings: CoreSettings) -> None:
+    engine = create_engine(
+        settings.primary_url, settings, "read", connect_args={"no_such_option": 1}
+    )
+
+    trouble = await Readiness(engine, timeout=2).find_trouble()
+    await engine.dispose()
+
+    assert "TypeError" in str(trouble)
+    assert "no_such_option" in str(trouble)
 
 
 async def test_a_silent_database_does_not_hold_the_check_up(database: Database) -> None:

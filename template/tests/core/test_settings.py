@@ -63,6 +63,19 @@ def test_a_url_that_does_not_fit_is_refused_and_not_repeated(
     assert "hush" not in str(error.value)
 
 
+def test_an_option_of_the_url_that_does_not_fit_is_refused_and_the_url_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = make_url(driver.DEFAULT_URL).set(username="ada", password="hush", host="localhost")
+    url = url.update_query_dict({"colour": "hush"})
+    monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+
+    with pytest.raises(ValidationError, match="has the unknown option colour; known are") as error:
+        CoreSettings()
+
+    assert "hush" not in str(error.value)
+
+
 def test_a_value_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_POOL_SIZE", "0")
 

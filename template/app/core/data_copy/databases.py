@@ -30,6 +30,8 @@ class Backend:
 
     package: str
     connect_args: dict[str, Any]
+    url_options: frozenset[str]
+    """What its driver takes as it is written. Others, such as TLS, would be ignored or fail."""
     setup: dict[Role, tuple[str, ...]]
     """Run on a new connection: the source refuses to write, nothing is cut off by a timeout."""
     begin: dict[Role, str | None]
@@ -45,6 +47,7 @@ class Backend:
 
 POSTGRESQL = Backend(
     package="asyncpg",
+    url_options=frozenset({"host", "passfile", "password", "port", "ssl", "user"}),
     connect_args={"timeout": CONNECT_SECONDS},
     setup={
         "source": (
@@ -74,6 +77,7 @@ MYSQL_SESSION = (
 )
 MYSQL = Backend(
     package="aiomysql",
+    url_options=frozenset({"charset", "unix_socket"}),
     connect_args={"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS},
     setup={
         "source": (
@@ -92,6 +96,7 @@ MYSQL = Backend(
 
 SQLITE = Backend(
     package="aiosqlite",
+    url_options=frozenset(),
     connect_args={"isolation_level": None, "timeout": 60},
     setup={"source": ("PRAGMA query_only = ON",), "target": ("PRAGMA foreign_keys = ON",)},
     begin={"source": "BEGIN", "target": "BEGIN IMMEDIATE"},
@@ -133,6 +138,9 @@ def parse_url(written: str, role: Role) -> URL:
         raise DataCopyError(f"The URL of the {role} names no database.")
     if name == "postgresql" and (mode := url.query.get("sslmode")):
         url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    url = url.difference_update_query(["synchronous"])  # SQLite's: a copy commits once
+    if unknown := sorted(url.query.keys() - BACKENDS[name].url_options):
+        raise DataCopyError(f"The URL of the {role} has an option unknown to a copy: {unknown[0]}.")
     return url.set(drivername=f"{name}+{BACKENDS[name].package}")
 
 

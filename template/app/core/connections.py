@@ -1,0 +1,53 @@
+"""Connections to any database: the options of its URL, and connections lost in the pool."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+
+def check_options(options: Mapping[str, str], known: Mapping[str, type | tuple[str, ...]]) -> None:
+    """Raise `ValueError` for an option of a URL, `?name=value`, that cannot be honored.
+
+    `known` has the type of each option, `str`, `int` or `Path`, or the values that it may have.
+    """
+    for name, value in options.items():
+        expected = known.get(name)
+        if expected is None:
+            raise ValueError(f"has the unknown option {name}; known are {', '.join(sorted(known))}")
+        if expected is int and not value.isdecimal():
+            raise ValueError(f"needs a whole number for its option {name}")
+        if expected is Path and not Path(value).is_file():
+            raise ValueError(f"names a file for its option {name} that does not exist")
+        if isinstance(expected, tuple) and value not in expected:
+            raise ValueError(f"needs one of {', '.join(expected)} for its option {name}")
+
+
+def replace_lost_connections(
+    engine: AsyncEngine, is_lost: Callable[[Any], bool], *, ping_after_idle: float
+) -> None:
+    """Validate connections when they leave the pool.
+
+    A connection whose pool entry `is_lost` is replaced without asking the database; one that
+    was idle for more than `ping_after_idle` seconds is pinged first.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        if is_lost(record):
+            raise DisconnectionError("The connection was lost in the pool.")
+        now = time.monotonic()
+        if now - record.info.get("idle_since", now) > ping_after_idle:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:
+                raise DisconnectionError("The connection did not answer a ping.") from error
