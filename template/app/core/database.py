@@ -35,7 +35,7 @@ class ReadOnly(Session):
 def refuse_locks(state: ORMExecuteState) -> None:
     """Without a transaction a lock ends with its statement, and protects nothing."""
     if getattr(state.statement, "_for_update_arg", None) is not None:
-        raise ReadOnlyError("This session only reads, and locks no rows. Use SessionDep to write.")
+        raise ReadOnlyError("This session only reads. Use SessionDep to lock.")
 
 
 class ReadSession(AsyncSession):
