@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, delete, insert, update
+from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
@@ -32,7 +32,10 @@ async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[R
 
 
 async def update_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:
-    """Update the rows by the primary key that each of them has; return how many were given."""
+    """Update the rows by the primary key that each of them has; return how many were given.
+
+    Soft-deleted rows stay as they are.
+    """
     count = 0
     for chunk in in_chunks(rows):
         await session.execute(update(model), chunk)
@@ -51,7 +54,8 @@ async def upsert_rows(
     """Insert the rows, or update the columns `update` where a row with the same `key` exists.
 
     Of rows with the same key the last one counts. They are written in the order of their keys:
-    two upserts that take the same rows in a different order would wait for each other.
+    two upserts that take the same rows in a different order would wait for each other. A
+    soft-deleted row with the same `key` is updated, too: let `is_live` be part of the key.
     """
     by_key = {tuple(row[name] for name in key): row for row in rows}
     statement = driver.upsert(model, key=key, update=update)
@@ -61,20 +65,36 @@ async def upsert_rows(
 
 
 async def delete_rows(session: AsyncSession, model: Any, ids: Collection[Any]) -> int:
-    """Delete the rows with these ids, and what the database deletes with them; return how many."""
+    """Delete the rows with these ids, and what the database deletes with them; return how many.
+
+    For good, also from a soft-deleted table. Rows that are hidden there stay.
+    """
     count = 0
     for chunk in in_chunks(ids):
         statement = delete(model).where(model.id.in_(chunk))
-        result: CursorResult[Any] = await session.execute(statement)  # type: ignore[assignment]
-        count += result.rowcount
+        count += await count_affected(session, statement)
     return count
 
 
 async def update_by_ids(
-    session: AsyncSession, model: Any, ids: Collection[Any], values: Row
+    session: AsyncSession,
+    model: Any,
+    ids: Collection[Any],
+    values: Row,
+    *where: ColumnElement[bool],
 ) -> Sequence[Any]:
-    """Set the same values in the rows with these ids; return the ids of those that exist."""
+    """Set the same values in the rows with these ids for which all of `where` is true.
+
+    Return the ids of those rows.
+    """
     found: list[Any] = []
     for chunk in in_chunks(ids):
-        found += await driver.update_returning_ids(session, model, values, model.id.in_(chunk))
+        found += await driver.update_returning_ids(
+            session, model, values, model.id.in_(chunk), *where
+        )
     return found
+
+
+async def count_affected(session: AsyncSession, statement: UpdateBase) -> int:
+    """Execute an UPDATE or DELETE and return how many rows matched its condition."""
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.orm import Session  # the base of ReadOnly below; nothing else here is synchronous
+from sqlalchemy.orm import ORMExecuteState, Session  # for ReadOnly below; the rest is asynchronous
 
 from app.core import driver
 from app.core.engine import ConnectionQueue, create_engine
@@ -28,6 +29,13 @@ class ReadOnly(Session):
     def flush(self, objects: Any = None) -> None:  # noqa: ARG002 - the base class's
         if self.new or self.dirty or self.deleted:
             raise ReadOnlyError("This session only reads. Use SessionDep to write.")
+
+
+@event.listens_for(ReadOnly, "do_orm_execute")
+def refuse_locks(state: ORMExecuteState) -> None:
+    """Without a transaction a lock ends with its statement, and protects nothing."""
+    if getattr(state.statement, "_for_update_arg", None) is not None:
+        raise ReadOnlyError("This session only reads. Use SessionDep to lock.")
 
 
 class ReadSession(AsyncSession):

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -26,10 +26,18 @@ class Repository(Generic[R]):
 
     async def get(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R:
         """Return the record, or raise `NotFoundError`."""
-        record = await self.find(id, *options, **execution_options)
-        if record is None:
-            raise NotFoundError(f"There is no {self.model.__name__.lower()} with this id.")
-        return record
+        return self._existing(await self.find(id, *options, **execution_options))
+
+    async def get_for_update(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R:
+        """As `get`, and lock the record until the transaction ends: others wait to change it.
+
+        It is read anew, also if the session has it already. Raises `NotFoundError`, and
+        `ReadOnlyError` in a read session, which cannot hold a lock.
+        """
+        query = self._by_id(id, options).with_for_update(of=self.model)
+        execution_options["populate_existing"] = True
+        found = await self.session.scalars(query, execution_options=execution_options)
+        return self._existing(found.unique().one_or_none())
 
     async def get_referenced(self, id: UUID, *options: ORMOption) -> R:
         """As `get`, for an id in the body of a request: raises `UnknownReferenceError`."""
@@ -40,8 +48,8 @@ class Repository(Generic[R]):
 
     async def find(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R | None:
         # Not `session.get`: that ignores the options for a record that is in the session already.
-        query = select(self.model).where(self.model.id == id).options(*options)
-        found = await self.session.scalars(query.execution_options(**execution_options))
+        query = self._by_id(id, options)
+        found = await self.session.scalars(query, execution_options=execution_options)
         return found.unique().one_or_none()
 
     async def get_many(self, ids: Collection[UUID], *options: ORMOption) -> Sequence[R]:
@@ -61,7 +69,7 @@ class Repository(Generic[R]):
         return await self.session.scalar(select(func.count()).select_from(self.model)) or 0
 
     async def add(self, record: R) -> R:
-        """Store the record: what the database refuses is raised here."""
+        """Store the record, new or changed: what the database refuses is raised here."""
         self.session.add(record)
         await self.session.flush()
         return record
@@ -80,3 +88,11 @@ class Repository(Generic[R]):
     async def delete(self, record: R) -> None:
         await self.session.delete(record)
         await self.session.flush()
+
+    def _by_id(self, id: UUID, options: Sequence[ORMOption]) -> Select[R]:
+        return select(self.model).where(self.model.id == id).options(*options)
+
+    def _existing(self, record: R | None) -> R:
+        if record is None:
+            raise NotFoundError(f"There is no {self.model.__name__.lower()} with this id.")
+        return record

@@ -10,8 +10,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from starlette.exceptions import HTTPException
 
 from app.core import driver, errors
@@ -119,6 +120,14 @@ async def respond_to_database_error(request: Request, error: Exception) -> Respo
     return respond(request, failure.status, failure.detail)
 
 
+async def respond_to_stale_record(request: Request, error: Exception) -> Response:
+    """The row that was read is another one now, or gone. `refresh` has no exception for that."""
+    stale = isinstance(error, StaleDataError | ObjectDeletedError)
+    if not stale and not str(error).startswith("Could not refresh instance"):
+        raise error
+    return respond(request, 409, "The record was changed or deleted by another request.")
+
+
 async def respond_to_pool_timeout(request: Request, _: Exception) -> Response:
     return respond(request, 503, "All connections to the database are in use.")
 
@@ -135,5 +144,7 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, respond_to_invalid_request)
     app.add_exception_handler(HTTPException, respond_to_http_exception)
     app.add_exception_handler(DBAPIError, respond_to_database_error)
+    app.add_exception_handler(StaleDataError, respond_to_stale_record)
+    app.add_exception_handler(InvalidRequestError, respond_to_stale_record)
     app.add_exception_handler(PoolTimeoutError, respond_to_pool_timeout)
     app.add_exception_handler(Exception, respond_to_bug)

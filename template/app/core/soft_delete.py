@@ -1,13 +1,16 @@
 """Records that are hidden instead of deleted, can come back, and are deleted for good later."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, CursorResult, delete, event
+from sqlalchemy import CheckConstraint, Update, delete, event, inspect
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
-from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.orm.exc import ObjectDeletedError
+from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
+from app.core.bulk import count_affected
 from app.core.models import Record, utc_now
 from app.core.repository import Repository
 
@@ -46,16 +49,60 @@ HIDE_DELETED = with_loader_criteria(
 )
 
 
+class DeletedRows(UserDefinedOption):
+    """Tells a query for the relationships of a record how the record was loaded."""
+
+    propagate_to_loaders = True
+
+
+HIDDEN, SHOWN = DeletedRows(), DeletedRows()
+
+
 @event.listens_for(Session, "do_orm_execute")
 def hide_deleted(state: ORMExecuteState) -> None:
-    """Add the condition to every query through the ORM: also to counts, joins and loaded relations.
+    """Add the condition to every SELECT, UPDATE and DELETE, and to their joins and subqueries.
 
-    Not to `text()` and not to `Model.__table__`. `execution_options(with_deleted=True)` lifts it.
+    `execution_options(with_deleted=True)` lifts it. It is not added to `text()`,
+    `Model.__table__`, statements that a connection executes, and the UPDATE of a record that was
+    loaded and changed. `session.get` executes nothing for a record that the session has.
     """
-    if state.is_column_load or state.is_relationship_load:
-        return  # the query that loads the owner has passed the condition on
-    if state.is_orm_statement and not state.execution_options.get("with_deleted"):
-        state.statement = state.statement.options(HIDE_DELETED)
+    statement = state.statement
+    if state.is_column_load or not (statement.is_select or statement.is_dml):
+        return
+    if state.is_relationship_load and any(
+        isinstance(option, DeletedRows) for option in state.user_defined_options
+    ):
+        return  # the query that loaded the owner has passed its options on
+    if state.execution_options.get("with_deleted"):
+        state.statement = statement.options(SHOWN)
+        return
+    if state.is_executemany and isinstance(statement, Update):
+        statement = hide_from_bulk_update(state, statement)
+    state.statement = statement.options(HIDE_DELETED, HIDDEN)
+
+
+def hide_from_bulk_update(state: ORMExecuteState, statement: Update) -> Update:
+    """An UPDATE by primary key ignores the option.
+
+    With a condition of its own, SQLAlchemy cannot update the records in the session as well.
+    """
+    mapper = state.bind_mapper
+    if mapper is None or not issubclass(mapper.class_, SoftDelete):
+        return statement
+    state.update_execution_options(synchronize_session=None)
+    return statement.where(mapper.class_.deleted_at.is_(None))
+
+
+@event.listens_for(SoftDelete, "refresh", propagate=True)
+def refuse_deleted(record: SoftDelete, query: Any, names: Collection[str] | None) -> None:
+    """Raise `ObjectDeletedError` for a record that is read again and was deleted meanwhile.
+
+    As SQLAlchemy does if its row is gone. What was loaded with `with_deleted` can be refreshed.
+    """
+    if (names is None or "deleted_at" in names) and record.deleted_at is not None:
+        state = inspect(record)
+        if SHOWN not in state.load_options and not query.execution_options.get("with_deleted"):
+            raise ObjectDeletedError(state)
 
 
 class SoftDeletable(SoftDelete, Record):
@@ -80,9 +127,11 @@ class SoftDeleteRepository(Repository[R]):
         return record
 
     async def purge(self, *, deleted_before: datetime) -> int:
-        """Delete for good what was hidden before that instant; return how many rows."""
+        """Delete for good what was hidden before that instant; return how many rows.
+
+        All or none: a row that others refer to is an `IntegrityError`. `purge_deleted` of
+        `app/core/purge.py` skips such rows.
+        """
         statement = delete(self.model).where(self.model.deleted_at < deleted_before)
-        result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
-            statement, execution_options={"with_deleted": True, "synchronize_session": False}
-        )
-        return result.rowcount
+        options = {"with_deleted": True, "synchronize_session": False}
+        return await count_affected(self.session, statement.execution_options(**options))

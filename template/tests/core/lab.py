@@ -5,7 +5,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from sqlalchemy import CheckConstraint, ForeignKey, MetaData, String, UniqueConstraint, select
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.database import (
@@ -59,6 +69,30 @@ class LabMember(SoftDeletable):
     metadata = METADATA
 
     name: Mapped[Name]
+    loans: Mapped[list["LabLoan"]] = relationship(back_populates="member", lazy="raise")
+
+
+class LabLoan(Record):
+    """What a member who is deleted may still have."""
+
+    __tablename__ = "lab_loans"
+    metadata = METADATA
+
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("lab_members.id"), index=True)
+    member: Mapped[LabMember | None] = relationship(back_populates="loans", lazy="raise")
+    member_on_demand: Mapped[LabMember | None] = relationship(lazy="select", viewonly=True)
+
+
+class LabNote(Record):
+    """A record that counts its versions: who writes an old one is refused."""
+
+    __tablename__ = "lab_notes"
+    metadata = METADATA
+
+    text: Mapped[Name]
+    version: Mapped[int] = mapped_column()
+
+    __mapper_args__ = {"version_id_col": version}
 
 
 class LabCounter(IntegerKey, Base):
@@ -66,6 +100,12 @@ class LabCounter(IntegerKey, Base):
     metadata = METADATA
 
     name: Mapped[Name] = mapped_column(unique=True)
+
+
+def table_of(model: type[Base]) -> Table:
+    """For statements that go around the ORM: they do what another process would."""
+    assert isinstance(model.__table__, Table)
+    return model.__table__
 
 
 class ShelfRepository(Repository[LabShelf]):
@@ -131,6 +171,29 @@ async def create_shelf_and_refuse(data: ShelfCreate, session: SessionDep) -> Non
 async def create_shelf_and_break(data: ShelfCreate, session: SessionDep) -> None:
     await ShelfRepository(session).create(data)
     raise RuntimeError(f"secret {data.name}")
+
+
+@router.post("/stale/{case}")
+async def write_a_stale_record(case: str, session: SessionDep) -> None:
+    """Another request changes or deletes the row after this one has read it."""
+    note = LabNote(text="one")
+    session.add(note)
+    await session.flush()
+    if case == "changed":
+        await session.execute(update(table_of(LabNote)).values(version=2))
+    else:
+        await session.execute(delete(table_of(LabNote)))
+    if case == "refreshed":
+        await session.refresh(note)
+    if case == "expired":
+        session.expire(note)
+        await note.awaitable_attrs.text
+    note.text = "two"
+
+
+@router.post("/misused")
+async def begin_twice(session: SessionDep) -> None:
+    await session.begin()
 
 
 @router.post("/echo")

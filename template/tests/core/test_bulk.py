@@ -3,10 +3,17 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.bulk import delete_rows, insert_rows, update_by_ids, update_rows, upsert_rows
+from app.core.bulk import (
+    count_affected,
+    delete_rows,
+    insert_rows,
+    update_by_ids,
+    update_rows,
+    upsert_rows,
+)
 from app.core.database import Database
 from tests.conftest import CountStatements
 from tests.core.lab import LabBook, LabCounter, LabShelf
@@ -103,6 +110,26 @@ async def test_an_update_returns_the_ids_of_what_it_found(session: AsyncSession)
 
     assert list(found) == [shelf_id]
     assert await names(session) == ["renamed"]
+
+
+async def test_an_update_by_ids_can_have_a_condition(session: AsyncSession) -> None:
+    await insert_rows(session, LabShelf, shelf_rows(2))
+    ids = (await session.scalars(select(LabShelf.id).order_by(LabShelf.name))).all()
+    condition = LabShelf.name == "Shelf 00001"
+
+    assert await update_by_ids(session, LabShelf, ids, {"name": "new"}, condition) == [ids[1]]
+    assert await names(session) == ["Shelf 00000", "new"]
+
+
+async def test_rows_that_matched_are_counted_also_if_nothing_in_them_changed(
+    session: AsyncSession,
+) -> None:
+    await insert_rows(session, LabCounter, [{"name": "a"}, {"name": "b"}])
+
+    same = update(LabCounter).where(LabCounter.name == "a").values(name="a")
+    assert await count_affected(session, same) == 1
+    assert await count_affected(session, same.where(LabCounter.name == "b")) == 0
+    assert await count_affected(session, delete(LabCounter)) == 2
 
 
 async def test_more_ids_than_a_statement_takes_are_deleted(session: AsyncSession) -> None:

@@ -1,9 +1,9 @@
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import select, update
 
+from app.core.bulk import count_affected
 from app.core.repository import Repository
 from app.domains.accounts.models import MAX_BALANCE_CENTS, Account, Transfer
 
@@ -17,13 +17,13 @@ class AccountRepository(Repository[Account]):
         The condition is part of the update, so that nothing can come between the two.
         """
         balance = Account.balance_cents + by_cents
-        result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
+        statement = (
             update(Account)
             .where(Account.id == account_id, balance.between(0, MAX_BALANCE_CENTS))
             .values(balance_cents=balance)
             .execution_options(synchronize_session=False)
         )
-        return result.rowcount == 1
+        return await count_affected(self.session, statement) == 1
 
     async def lock(self, account_ids: Collection[UUID]) -> None:
         """Let nobody else change these accounts. In one order: else two wait for each other."""

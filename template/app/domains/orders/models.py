@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
+from app.core.errors import ConflictError
 from app.core.models import Cents, Name, Record
 
 
@@ -14,6 +15,18 @@ class OrderStatus(StrEnum):
     PAID = "paid"
     SHIPPED = "shipped"
     CANCELLED = "cancelled"
+
+
+NEXT_STATUSES = {
+    OrderStatus.PENDING: (OrderStatus.PAID, OrderStatus.CANCELLED),
+    OrderStatus.PAID: (OrderStatus.SHIPPED, OrderStatus.CANCELLED),
+    OrderStatus.SHIPPED: (),
+    OrderStatus.CANCELLED: (),
+}
+
+
+class IllegalTransitionError(ConflictError):
+    problem_type = "urn:problem:illegal-transition"
 
 
 class OrderItem(Record):
@@ -72,3 +85,19 @@ class Order(Record):
         items = list(items)
         total = sum(item.quantity * item.price_cents for item in items)
         return cls(user_id=user_id, total_cents=total, items=items, status=OrderStatus.PENDING)
+
+    def pay(self) -> None:
+        self.change_status(OrderStatus.PAID)
+
+    def ship(self) -> None:
+        self.change_status(OrderStatus.SHIPPED)
+
+    def cancel(self) -> None:
+        self.change_status(OrderStatus.CANCELLED)
+
+    def change_status(self, status: OrderStatus) -> None:
+        """Set the status and note it in the history, or raise `IllegalTransitionError`."""
+        if status not in NEXT_STATUSES[OrderStatus(self.status)]:
+            raise IllegalTransitionError(f"An order that is {self.status} cannot become {status}.")
+        self.status = status
+        self.history.add(StatusChange(status=status))

@@ -6,7 +6,14 @@ from sqlalchemy import BigInteger, Row, String, Uuid, bindparam, select, text
 
 from app.core.bulk import insert_rows, update_by_ids
 from app.core.repository import Repository
-from app.domains.orders.models import Order, OrderItem, OrderStatus, StatusChange
+from app.domains.orders.models import (
+    NEXT_STATUSES,
+    IllegalTransitionError,
+    Order,
+    OrderItem,
+    OrderStatus,
+    StatusChange,
+)
 
 ALL_ORDERS = select(
     Order.id,
@@ -40,8 +47,20 @@ class OrderRepository(Repository[Order]):
         return (await self.session.execute(TOTALS, {"user_id": user_id})).all()
 
     async def set_status(self, ids: Collection[UUID], status: OrderStatus) -> int:
-        """Set the status of those orders that exist, note it in their history, count them."""
-        changed = await update_by_ids(self.session, Order, sorted(set(ids)), {"status": status})
+        """Set the status of those orders that exist, note it in their history, count them.
+
+        Raises `IllegalTransitionError` if one of them may not have it. The condition is part of
+        the update, so that nothing can come between the two.
+        """
+        allowed = [before for before, after in NEXT_STATUSES.items() if status in after]
+        changed = await update_by_ids(
+            self.session, Order, sorted(set(ids)), {"status": status}, Order.status.in_(allowed)
+        )
+        if refused := await self.get_many(set(ids) - set(changed)):
+            raise IllegalTransitionError(
+                f"{len(refused)} of these orders cannot become {status}: {refused[0].id} is"
+                f" {refused[0].status}."
+            )
         changes = ({"order_id": order_id, "status": status} for order_id in changed)
         return await insert_rows(self.session, StatusChange, changes)
 

@@ -40,7 +40,10 @@ async def place_order(data: OrderCreate, session: SessionDep) -> Order:
 
 @router.patch("/orders", response_model=Updated, responses=problems(409))
 async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, int]:
-    """Set the status of many orders; run again if another request changes them at the same time."""
+    """Set the status of many orders, or of none if one of them may not have it.
+
+    It is run again if another request changes them at the same time.
+    """
     updated = await database.run(
         lambda session: OrderRepository(session).set_status(data.ids, data.status)
     )
@@ -97,6 +100,30 @@ async def read_history(
 async def delete_order(order_id: UUID, session: SessionDep) -> None:
     orders = OrderRepository(session)
     await orders.delete(await orders.get(order_id))
+
+
+@router.post("/orders/{order_id}/pay", response_model=OrderLine, responses=problems(404, 409))
+async def pay_order(order_id: UUID, session: SessionDep) -> Order:
+    orders = OrderRepository(session)
+    order = await orders.get_for_update(order_id)
+    order.pay()
+    return await orders.add(order)
+
+
+@router.post("/orders/{order_id}/ship", response_model=OrderLine, responses=problems(404, 409))
+async def ship_order(order_id: UUID, session: SessionDep) -> Order:
+    orders = OrderRepository(session)
+    order = await orders.get_for_update(order_id)
+    order.ship()
+    return await orders.add(order)
+
+
+@router.post("/orders/{order_id}/cancel", response_model=OrderLine, responses=problems(404, 409))
+async def cancel_order(order_id: UUID, session: SessionDep) -> Order:
+    orders = OrderRepository(session)
+    order = await orders.get_for_update(order_id)
+    order.cancel()
+    return await orders.add(order)
 
 
 @router.get("/users/{user_id}/orders", response_model=CustomerWithOrders, responses=problems(404))

@@ -8,19 +8,21 @@ from datetime import timedelta
 from app.core.database import open_database
 from app.core.logs import configure_logs
 from app.core.models import utc_now
-from app.domains.users.repository import UserRepository
+from app.core.purge import Purge, purge_deleted
+from app.domains.users.models import User
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-async def purge_users(settings: Settings, *, days: int) -> int:
-    """Delete the users who were deleted more than `days` days ago; return how many.
+async def purge_users(settings: Settings, *, days: int) -> Purge:
+    """Delete the users who were deleted more than `days` days ago.
 
-    One who still has posts, orders or accounts stops the job: these are not deleted silently.
+    One who still has posts, orders or accounts stays: these are not deleted silently.
     """
-    async with open_database(settings) as database, database.transaction() as session:
-        return await UserRepository(session).purge(deleted_before=utc_now() - timedelta(days=days))
+    async with open_database(settings) as database:
+        deleted_before = utc_now() - timedelta(days=days)
+        return await purge_deleted(database, User, deleted_before=deleted_before)
 
 
 def main() -> None:
@@ -29,8 +31,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings()
     configure_logs(level=settings.log_level, json=settings.log_json)
-    count = asyncio.run(purge_users(settings, days=arguments.days))
-    logger.info("Purged %s users.", count)
+    purge = asyncio.run(purge_users(settings, days=arguments.days))
+    logger.info(
+        "Purged %s users, skipped %s that are still referenced.", purge.purged, purge.skipped
+    )
 
 
 if __name__ == "__main__":

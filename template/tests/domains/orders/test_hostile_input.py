@@ -101,6 +101,7 @@ async def test_what_is_no_id_is_invalid(client: AsyncClient, id: str) -> None:
         ("GET", f"/orders/{id}"),
         ("DELETE", f"/orders/{id}"),
         ("GET", f"/orders/{id}/history"),
+        ("POST", f"/orders/{id}/pay"),
         ("GET", f"/users/{id}/orders"),
         ("GET", f"/users/{id}/dashboard"),
     ]:

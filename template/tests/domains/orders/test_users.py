@@ -1,13 +1,11 @@
-"""A user's orders and dashboard, and the status of many orders."""
-
-import asyncio
+"""A user's orders and dashboard."""
 
 import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.conftest import CountStatements
-from tests.core.hostile import UNKNOWN_ID, assert_problem
+from tests.core.hostile import assert_problem
 from tests.domains.orders.factories import build_item, create_order
 from tests.domains.users.factories import create_deleted_user, create_user
 
@@ -80,57 +78,3 @@ async def test_a_dashboard_takes_three_statements(
         await client.get(f"/users/{user.id}/dashboard")
 
     assert len(count) == 3
-
-
-async def test_an_update_counts_the_orders_that_exist_once(
-    client: AsyncClient, session: AsyncSession
-) -> None:
-    orders = [await create_order(session) for _ in range(3)]
-    ids = [str(order.id) for order in orders[:2]]
-
-    response = await client.patch(
-        "/orders", json={"ids": [*ids, UNKNOWN_ID, *ids], "status": "paid"}
-    )
-
-    assert (response.status_code, response.json()) == (200, {"updated": 2})
-    read = [(await client.get(f"/orders/{order.id}")).json() for order in orders]
-    assert [order["status"] for order in read] == ["paid", "paid", "pending"]
-    assert read[0]["updated_at"] > read[0]["created_at"]
-
-
-async def test_an_update_of_nothing_is_no_error(client: AsyncClient) -> None:
-    response = await client.patch("/orders", json={"ids": [UNKNOWN_ID], "status": "paid"})
-
-    assert (response.status_code, response.json()) == (200, {"updated": 0})
-
-
-async def test_the_history_has_every_change_the_oldest_first(
-    client: AsyncClient, session: AsyncSession
-) -> None:
-    order = await create_order(session)
-    for status in ("paid", "shipped", "cancelled"):
-        await client.patch("/orders", json={"ids": [str(order.id)], "status": status})
-
-    history = (await client.get(f"/orders/{order.id}/history")).json()
-    limited = (await client.get(f"/orders/{order.id}/history?limit=2")).json()
-
-    assert [change["status"] for change in history] == ["paid", "shipped", "cancelled"]
-    assert limited == history[:2]
-
-
-@pytest.mark.parametrize("requests", [8])
-async def test_updates_of_the_same_orders_at_once_all_succeed(
-    client: AsyncClient, session: AsyncSession, requests: int
-) -> None:
-    ids = [str((await create_order(session)).id) for _ in range(5)]
-
-    responses = await asyncio.gather(
-        *(
-            client.patch("/orders", json={"ids": ids[:: 1 - 2 * (turn % 2)], "status": "paid"})
-            for turn in range(requests)
-        )
-    )
-
-    assert [response.json() for response in responses] == [{"updated": 5}] * requests
-    history = (await client.get(f"/orders/{ids[0]}/history")).json()
-    assert len(history) == requests
