@@ -1,9 +1,10 @@
 """Tables and endpoints for the tests of `app/core`, which know nothing of the domains."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from sqlalchemy import CheckConstraint, ForeignKey, MetaData, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -77,6 +78,14 @@ class ShelfCreate(RequestModel):
     name: NameField
 
 
+class UncheckedBook(RequestModel):
+    """What a schema should not let through."""
+
+    shelf_id: UUID
+    title: Any = None
+    price: int = 0
+
+
 class ShelfUpdate(RequestModel):
     name: NameField = optional()
 
@@ -129,6 +138,27 @@ async def create_shelf_and_break(data: ShelfCreate, session: SessionDep) -> None
 @router.post("/echo")
 async def echo(data: Everything) -> Everything:
     return data
+
+
+@router.post("/unchecked-books", status_code=201)
+async def create_unchecked_book(data: UncheckedBook, session: SessionDep) -> None:
+    await BookRepository(session).create(data)
+
+
+@router.get("/books/newest")
+async def read_newest_book() -> str:
+    return "newest"
+
+
+@router.delete("/books/{book_id}", status_code=204)
+async def delete_book(book_id: UUID, session: SessionDep) -> None:
+    books = BookRepository(session)
+    await books.delete(await books.get(book_id))
+
+
+@router.get("/statuses/{status}", responses=problems(420))
+async def raise_status(status: int) -> None:
+    raise HTTPException(status, headers={"Location": "/elsewhere"} if status < 400 else None)
 
 
 @router.get("/shelves")
