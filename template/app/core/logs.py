@@ -122,7 +122,8 @@ class RequestLog:
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         scope["request_id"] = request_id
-        scope["log_fields"] = fields = {}
+        fields: dict[str, str] = {}
+        scope["log_fields"] = fields
         status = 500
 
         async def send_with_id(message: Message) -> None:

@@ -12,10 +12,10 @@ from app.core import driver
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-def format_traceback(exception: ExceptionInfo) -> str:
+def format_traceback(exc_info: ExceptionInfo) -> str:
     """Return the traceback. A message of the database that may have values is left out."""
-    text = "".join(traceback.format_exception(*exception)).rstrip()
-    for error in related(exception[1]):
+    text = "".join(traceback.format_exception(*exc_info)).rstrip()
+    for error in related(exc_info[1]):
         if isinstance(error, DBAPIError) and error.orig is not None:
             shown = driver.details_of(error).get("reason", "(not logged: it may have values)")
             for cause in (error.orig, error.orig.__cause__):

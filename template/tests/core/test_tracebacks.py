@@ -1,7 +1,6 @@
+import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
-
-import pytest
 
 from app.core.tracebacks import format_traceback
 from tests.core.lab import LabShelf
@@ -31,5 +30,5 @@ async def test_a_traceback_has_no_values_of_the_database(session: AsyncSession, 
         assert "hush" not in text
 
 
-async def test_other_messages_stay_in_the_traceback(session: AsyncSession) -> None:
+def test_other_messages_stay_in_the_traceback() -> None:
     assert "KeyError: 'one'" in traceback_of(KeyError("one"))
