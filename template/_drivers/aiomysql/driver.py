@@ -1,6 +1,7 @@
 """Everything about MySQL, MariaDB and aiomysql that the rest of the service need not know."""
 
 import logging
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ __all__ = [
     "MIGRATION_OPTIONS",
     "STREAM_OPTIONS",
     "check_url",
+    "details_of",
     "engine_options",
     "failure_of",
     "migration_lock",
@@ -78,6 +80,7 @@ LOCK_TIMEOUT = 1205
 NO_SUCH_NAME = 1305
 NO_SUCH_DATABASE = 1049
 READ_ONLY = {1290, 1792, 1836}  # the server, by an option; the session; the server
+WRONG_VALUE = 1366
 YEAR_SECONDS = 31_536_000
 FAILURES = {
     1062: Failure.DUPLICATE,
@@ -112,6 +115,30 @@ FAILURES = {
     2006: Failure.UNAVAILABLE,
     2013: Failure.UNAVAILABLE,
 }
+
+KEY = re.compile(r"for key '(?:[^']*\.)?([^'.]+)'$")
+CONSTRAINT = re.compile(r"(?:CONSTRAINT `|Check constraint ')([^`']+)")
+REQUIRED = re.compile(r"^(?:Column|Field) '([^']+)'")
+COLUMN = re.compile(r"column (?:`.*`\.)?[`']([^`']+)[`'] at row \d+$")
+# Where a message names what was violated. Others may have a value that looks like a name.
+NAMES = {
+    1062: ("constraint", KEY),
+    1586: ("constraint", KEY),
+    1451: ("constraint", CONSTRAINT),
+    1452: ("constraint", CONSTRAINT),
+    3819: ("constraint", CONSTRAINT),
+    4025: ("constraint", CONSTRAINT),
+    1048: ("column", REQUIRED),
+    1364: ("column", REQUIRED),
+    1264: ("column", COLUMN),
+    1265: ("column", COLUMN),
+    1366: ("column", COLUMN),
+    1406: ("column", COLUMN),
+}
+# Messages without values: access denied, unknown databases, columns and tables, …
+PLAIN_MESSAGES = {1044, 1045, 1049, 1054, 1146}
+# … and those of failures, except for these.
+HAVE_VALUES = {None, Failure.DUPLICATE, Failure.INVALID_VALUE}
 
 
 @compiles(DateTime, "mysql", "mariadb")
@@ -299,11 +326,30 @@ def failure_of(error: DBAPIError) -> Failure | None:
     code, *details = cause.args or (None,)
     if code == NO_SUCH_NAME and str(details).startswith("['SAVEPOINT"):
         return Failure.BUSY  # a deadlock has rolled the whole transaction back, savepoints and all
+    if code == WRONG_VALUE and not str(details).startswith("['Incorrect string"):
+        return None  # a text for a number: a value of another Python type than the column's
     if code in FAILURES:
         return FAILURES[code]
     if error.connection_invalidated or isinstance(cause, OSError):
         return Failure.UNAVAILABLE
     return None
+
+
+def details_of(error: DBAPIError) -> dict[str, str]:
+    """Return what may be logged of an error: `code`, `constraint`, `column` and `reason`.
+
+    Each is there if the database tells it. None has values of the request or of a row.
+    """
+    code, *texts = error.driver_exception.args or ("",)
+    message = " ".join(map(str, texts))
+    details = {"code": str(code)}
+    if code in NAMES:
+        kind, pattern = NAMES[code]
+        if found := pattern.search(message):
+            details[kind] = found[1]
+    if code in PLAIN_MESSAGES or FAILURES.get(code) not in HAVE_VALUES:
+        details["reason"] = message
+    return {name: value for name, value in details.items() if value}
 
 
 def upsert(

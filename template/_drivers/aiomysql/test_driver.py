@@ -13,7 +13,7 @@ from app.core import driver
 from app.core.database import Database
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
-from tests.core.lab import LabBook, LabShelf
+from tests.core.lab import LabBook, LabCounter, LabShelf
 
 # Reads tables for a long time: a bare SLEEP that is ended returns a row, and no error.
 ENDLESS = text(
@@ -144,6 +144,48 @@ async def test_text_and_numbers_that_do_not_fit_are_the_callers_fault(
         await session.rollback()
 
         assert driver.failure_of(error.value) is Failure.INVALID_VALUE
+
+
+async def test_a_text_for_a_number_is_a_bug(session: AsyncSession, shelf: LabShelf) -> None:
+    with pytest.raises(DBAPIError) as error:
+        await session.execute(sa.update(LabBook).values(price="hush"))
+
+    assert driver.failure_of(error.value) is None
+    assert driver.details_of(error.value) == {"code": "1366", "column": "price"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "details"),
+    [
+        ("INSERT INTO lab_counters VALUES (1, '{}')", {"code": "1062", "constraint": "PRIMARY"}),
+        (
+            "INSERT INTO lab_counters VALUES (2, '{}')",
+            {"code": "1062", "constraint": "uq_lab_counters_name"},
+        ),
+        ("UPDATE lab_books SET title = NULL", {"code": "1048", "column": "title"}),
+        ("INSERT INTO lab_counters (id) VALUES (2)", {"code": "1364", "column": "name"}),
+        ("UPDATE lab_books SET price = -1", {"constraint": "ck_lab_books_price"}),
+        ("DELETE FROM lab_shelves", {"code": "1451", "constraint": "fk_lab_books_shelf_id"}),
+        ("UPDATE lab_books SET title = REPEAT('x', 51)", {"code": "1406", "column": "title"}),
+        ("UPDATE lab_books SET price = 9223372036854775808", {"code": "1264", "column": "price"}),
+        ("SELECT 1 hush hush", {"code": "1064"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "value", ["hush", "hush'", "a' for key 'hush'", "CONSTRAINT `hush`", "hush.for key ''hush"]
+)
+async def test_what_may_be_logged_of_an_error_has_no_values(
+    session: AsyncSession, shelf: LabShelf, statement: str, value: str, details: dict[str, str]
+) -> None:
+    session.add(LabCounter(id=1, name=value))
+    await session.commit()
+
+    with pytest.raises(DBAPIError) as error:
+        await session.execute(text(statement.format(value.replace("'", "''"))))
+
+    found = driver.details_of(error.value)
+    assert details.items() <= found.items()
+    assert "hush" not in str(found)
 
 
 @pytest.mark.parametrize(("one", "other"), [("a", "A"), ("e", "é"), ("😀", "😁")])

@@ -31,6 +31,7 @@ __all__ = [
     "MIGRATION_OPTIONS",
     "STREAM_OPTIONS",
     "check_url",
+    "details_of",
     "engine_options",
     "failure_of",
     "migration_lock",
@@ -179,6 +180,24 @@ def failure_of(error: DBAPIError) -> Failure | None:
         if name.startswith(beginning):
             return failure
     return None
+
+
+def details_of(error: DBAPIError) -> dict[str, str]:
+    """Return what may be logged of an error: `code`, `constraint`, `column` and `reason`.
+
+    Each is there if the database tells it. None has values of the request or of a row.
+    """
+    code = getattr(error.driver_exception, "sqlite_errorname", "")
+    reason = str(error.driver_exception)  # SQLite writes no values into its messages
+    details = {"code": code, "reason": reason}
+    subject = reason.partition(" constraint failed: ")[2]
+    if subject.startswith("index '"):
+        details["constraint"] = subject[len("index '") : -1]
+    elif code == "SQLITE_CONSTRAINT_CHECK":
+        details["constraint"] = subject
+    elif subject:
+        details["column"] = ", ".join(name.rpartition(".")[2] for name in subject.split(", "))
+    return {name: value for name, value in details.items() if value}
 
 
 def upsert(

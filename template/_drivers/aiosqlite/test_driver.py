@@ -12,12 +12,13 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from pydantic import SecretStr
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core import driver
 from app.core.database import Database
 from app.core.settings import CoreSettings
-from tests.core.lab import LabBook, LabShelf
+from tests.core.lab import LabBook, LabCounter, LabShelf
 
 NORMAL, FULL = 1, 2  # what SQLite calls its levels
 # Ten seconds of work or more.
@@ -97,6 +98,35 @@ async def test_a_connection_that_was_lost_in_the_pool_is_replaced(
     await database.dispose()
 
     assert (before, after) == ("today's", "yesterday's")
+
+
+@pytest.mark.parametrize(
+    ("statement", "details"),
+    [
+        ("INSERT INTO lab_counters VALUES (2, 'hush')", {"column": "name"}),
+        ("INSERT INTO lab_counters VALUES (1, 'hush')", {"column": "id"}),
+        ("UPDATE lab_counters SET name = NULL", {"column": "name"}),
+        ("UPDATE lab_books SET price = -1", {"constraint": "ck_lab_books_price"}),
+        ("INSERT INTO hushed VALUES ('HUSH')", {"constraint": "ix_hushed"}),
+        ("DELETE FROM lab_shelves", {"code": "SQLITE_CONSTRAINT_FOREIGNKEY"}),
+        ("SELECT color FROM lab_shelves", {"reason": "no such column: color"}),
+    ],
+)
+async def test_what_may_be_logged_of_an_error_has_no_values(
+    session: AsyncSession, shelf: LabShelf, statement: str, details: dict[str, str]
+) -> None:
+    session.add(LabCounter(id=1, name="hush"))
+    await session.commit()
+    await session.execute(text("CREATE TABLE hushed (name TEXT)"))
+    await session.execute(text("CREATE UNIQUE INDEX ix_hushed ON hushed (lower(name))"))
+    await session.execute(text("INSERT INTO hushed VALUES ('hush')"))
+
+    with pytest.raises(DBAPIError) as error:
+        await session.execute(text(statement))
+
+    found = driver.details_of(error.value)
+    assert details.items() <= found.items()
+    assert "hush" not in str(found).replace("ix_hushed", "")
 
 
 async def test_no_update_is_lost_when_many_read_and_write(

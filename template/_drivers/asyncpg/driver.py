@@ -23,6 +23,7 @@ __all__ = [
     "MIGRATION_OPTIONS",
     "STREAM_OPTIONS",
     "check_url",
+    "details_of",
     "engine_options",
     "failure_of",
     "migration_lock",
@@ -234,15 +235,21 @@ def prepare(
     )
 
 
+def cause_of(error: DBAPIError) -> Any:
+    try:
+        return error.driver_exception
+    except ValueError:  # SQLAlchemy 2.1 builds InvalidCachedStatementError without its cause
+        return error.orig and error.orig.__cause__
+
+
 def failure_of(error: DBAPIError) -> Failure | None:
     """Return what went wrong, or `None` for what is a bug of the service."""
-    try:
-        cause: Any = error.driver_exception
-    except ValueError:  # SQLAlchemy 2.1 builds InvalidCachedStatementError without its cause
-        cause = error.orig and error.orig.__cause__
+    cause = cause_of(error)
     code = getattr(cause, "sqlstate", None) or ""
     if code == "0A000" and type(cause).__name__ != "InvalidCachedStatementError":
         return None
+    if code == "22000" and isinstance(cause.__cause__, TypeError | AttributeError):
+        return None  # a value of another Python type than the column's, refused by asyncpg
     if code in FAILURES:
         return FAILURES[code]
     if isinstance(cause, TimeoutError):
@@ -250,6 +257,24 @@ def failure_of(error: DBAPIError) -> Failure | None:
     if error.connection_invalidated or isinstance(cause, OSError) or code.startswith("08"):
         return Failure.UNAVAILABLE
     return None
+
+
+def details_of(error: DBAPIError) -> dict[str, str]:
+    """Return what may be logged of an error: `code`, `constraint`, `column` and `reason`.
+
+    Each is there if the database tells it. None has values of the request or of a row.
+    """
+    cause = cause_of(error)
+    code = getattr(cause, "sqlstate", None) or ""
+    details = {
+        "code": code,
+        "constraint": getattr(cause, "constraint_name", None),
+        "column": getattr(cause, "column_name", None),
+    }
+    # PostgreSQL's details have values, as do messages about values, and those of triggers.
+    if not code.startswith(("22", "P0")):
+        details["reason"] = getattr(cause, "message", None) or str(cause)
+    return {name: value for name, value in details.items() if value}
 
 
 def upsert(

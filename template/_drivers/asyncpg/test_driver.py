@@ -227,6 +227,61 @@ async def test_text_and_numbers_that_do_not_fit_are_the_callers_fault(
         assert driver.failure_of(error.value) is Failure.INVALID_VALUE
 
 
+@pytest.mark.parametrize("values", [{"title": 5}, {"title": ["hush"]}, {"price": "5"}])
+async def test_a_value_of_another_type_is_a_bug(
+    session: AsyncSession, shelf: LabShelf, values: dict[str, Any]
+) -> None:
+    book = {"shelf_id": shelf.id, "title": "Book", **values}
+    with pytest.raises(DBAPIError) as error:
+        await session.execute(sa.insert(LabBook).values(**book))
+    await session.rollback()
+
+    assert driver.failure_of(error.value) is None
+
+
+DUPLICATE = sa.insert(LabShelf).values(name="The shelf")
+DUPLICATE_TEXT = 'duplicate key value violates unique constraint "uq_lab_shelves_name"'
+
+
+@pytest.mark.parametrize(
+    ("statement", "details"),
+    [
+        (
+            DUPLICATE,
+            {"code": "23505", "constraint": "uq_lab_shelves_name", "reason": DUPLICATE_TEXT},
+        ),
+        (
+            text("UPDATE lab_books SET title = NULL"),
+            {
+                "code": "23502",
+                "column": "title",
+                "reason": 'null value in column "title" of relation "lab_books" violates'
+                " not-null constraint",
+            },
+        ),
+        (
+            text("UPDATE lab_books SET price = -1"),
+            {
+                "code": "23514",
+                "constraint": "ck_lab_books_price",
+                "reason": 'new row for relation "lab_books" violates check constraint'
+                ' "ck_lab_books_price"',
+            },
+        ),
+        (sa.update(LabBook).values(title=5), {"code": "22000"}),
+        (text("SELECT CAST('hush' AS integer)"), {"code": "22P02"}),
+        (text("DO $$ BEGIN RAISE 'hush'; END $$"), {"code": "P0001"}),
+    ],
+)
+async def test_what_may_be_logged_of_an_error_has_no_values(
+    session: AsyncSession, shelf: LabShelf, statement: Any, details: dict[str, str]
+) -> None:
+    with pytest.raises(DBAPIError) as error:
+        await session.execute(statement)
+
+    assert driver.details_of(error.value) == details
+
+
 async def test_a_partial_index_has_some_of_the_rows(session: AsyncSession) -> None:
     index = sa.Index("ix_lab_books_free", LabBook.price, **driver.partial_index("price = 0"))
     try:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.core import health, responses
 from app.core.database import Database
+from app.core.limits import HeaderLimit
 from app.core.logs import RequestLog, configure_logs
 from app.core.openapi import document_problems
 from app.core.settings import CoreSettings
@@ -74,6 +75,7 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
     app.state.settings = settings
     app.include_router(health.router)
     app.include_router(router)
+    app.add_middleware(HeaderLimit, max_bytes=settings.max_header_bytes)
     app.add_middleware(RequestLog)
     responses.handle_errors(app)
     return app

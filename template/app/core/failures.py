@@ -11,7 +11,7 @@ class Failure(Enum):
         409,
         "This refers to a record that does not exist, or is still referred to by another one.",
     )
-    MISSING_VALUE = 422, "A required value is missing."
+    MISSING_VALUE = 500, "A required value is missing."  # the schema did not ask for it
     RULE = 422, "The values break a rule of the database."
     INVALID_VALUE = 422, "A value does not fit into the database."
     BUSY = 503, "Other requests are changing the same records."

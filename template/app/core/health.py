@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import driver
 from app.core.errors import UnavailableError
+from app.core.logs import add_to_request_log
 from app.core.responses import problems
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,6 @@ async def read_liveness() -> Health:
 async def read_readiness(request: Request) -> Health:
     readiness: Readiness = request.app.state.readiness
     if reason := await readiness.check():
-        logger.warning("Not ready: %s", reason)
+        add_to_request_log(request, reason=reason)
         raise UnavailableError("The database is not ready. The log says why.")
     return Health()

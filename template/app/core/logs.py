@@ -7,11 +7,14 @@ import sys
 import time
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.tracebacks import format_traceback
 
 logger = structlog.stdlib.get_logger("app.requests")
 
+TEXTS_OF_THE_CODE = {"event", "exception", "stack"}  # these have several lines
 CLIENT_LEFT = 499  # nobody is there to receive a status; others log this one
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -32,11 +35,14 @@ def configure_logs(*, level: str, json: bool | None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # Tracebacks without the values of variables: these are where secrets and personal data are.
+    with_traceback = structlog.processors.ExceptionRenderer(format_traceback)
     lines: list[structlog.typing.Processor] = [
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        with_traceback,
+        escape_texts,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
     if json:
-        lines = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        lines = [with_traceback, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -69,8 +75,35 @@ def drop_colors(
     return event
 
 
+def escape_texts(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Terminals obey control characters, also those in a path, which a client has chosen."""
+
+    def escape(text: str, allowed: str) -> str:
+        return "".join(
+            character
+            if character.isprintable() or character in allowed
+            else character.encode("unicode_escape").decode()
+            for character in text
+        )
+
+    return {
+        name: escape(value, "\n\t" if name in TEXTS_OF_THE_CODE else "")
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
+
+
 def is_not_logged_here(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Exception in ASGI application")
+
+
+def add_to_request_log(request: Request, **fields: str) -> None:
+    """Add fields to the line of the request. One that has been added already stays."""
+    added: dict[str, str] = request.scope.setdefault("log_fields", {})
+    added |= fields | added
 
 
 class RequestLog:
@@ -89,6 +122,8 @@ class RequestLog:
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         scope["request_id"] = request_id
+        fields: dict[str, str] = {}
+        scope["log_fields"] = fields
         status = 500
 
         async def send_with_id(message: Message) -> None:
@@ -108,12 +143,12 @@ class RequestLog:
             except ClientDisconnect:
                 failed, status = False, CLIENT_LEFT
             finally:
-                logger.log(
-                    logging.ERROR if failed else logging.INFO,
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    milliseconds=round((time.perf_counter() - started) * 1000, 2),
-                    exc_info=failed,
-                )
+                level = logging.WARNING if status >= 500 else logging.INFO
+                line = {
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "milliseconds": round((time.perf_counter() - started) * 1000, 2),
+                    **fields,
+                }
+                logger.log(logging.ERROR if failed else level, "request", exc_info=failed, **line)

@@ -1,9 +1,8 @@
 """The errors that every endpoint can answer, in the API's documentation."""
 
-from http import HTTPStatus
 from typing import Any
 
-from app.core.responses import MEDIA_TYPE, Problem
+from app.core.responses import MEDIA_TYPE, Problem, title_of
 
 REFERENCES = "#/components/schemas/{model}"
 
@@ -18,8 +17,8 @@ def document_problems(schema: dict[str, Any]) -> None:
                 statuses |= {"400", "413"}
             for status in sorted(statuses):
                 content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCES.format(model="Problem")}}}
-                phrase = HTTPStatus(int(status)).phrase
-                responses[status] = {"description": phrase, "content": content}
+                title = title_of(int(status)) if status.isdecimal() else "Error"
+                responses[status] = {"description": title, "content": content}
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)

@@ -1,7 +1,6 @@
 """The response that each error becomes: problem details, RFC 9457."""
 
 import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -9,18 +8,18 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.core import driver, errors
 from app.core.errors import AppError
-from app.core.failures import Failure
+from app.core.logs import add_to_request_log
 from app.core.schemas import name_fields
-
-logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -52,7 +51,15 @@ class Problem(BaseModel):
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Document the errors of an endpoint: `responses=problems(404, 409)`."""
-    return {status: {"description": HTTPStatus(status).phrase} for status in statuses}
+    return {status: {"description": title_of(status)} for status in statuses}
+
+
+def title_of(status: int) -> str:
+    """The name of the status, also of one that no standard has."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Client Error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server Error"
 
 
 def respond(
@@ -67,7 +74,7 @@ def respond(
     """Build the response. Its JSON is ASCII: whatever a client sent, it can be encoded."""
     problem = {
         "type": type,
-        "title": HTTPStatus(status).phrase,
+        "title": title_of(status),
         "status": status,
         "detail": detail,
         "request_id": request.scope.get("request_id"),
@@ -94,29 +101,58 @@ def problem_type(error: AppError) -> str:
 
 async def respond_to_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        add_to_request_log(request, reason=str(error))
     return respond(request, error.status, str(error), type=problem_type(error))
 
 
 async def respond_to_invalid_request(request: Request, error: Exception) -> Response:
     """Name the fields, never what they held: it may be a password, or a megabyte."""
     assert isinstance(error, RequestValidationError)
+    if any(each["loc"][0] == "path" for each in error.errors()):
+        # `DELETE /orders/export` came to the endpoint for `/orders/{id}`.
+        methods = allowed_methods(request)
+        if request.method not in methods:
+            return respond(request, 405, headers={"Allow": ", ".join(sorted(methods))})
     errors = name_fields(error.errors())
     return respond(request, 422, "The request is not valid.", errors=errors)
 
 
 async def respond_to_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
-    return respond(request, error.status_code, detail, headers=error.headers)
+    if isinstance(error.__cause__, ClientDisconnect):
+        raise error.__cause__  # FastAPI takes a body that ends too early for one that is broken
+    status, headers = error.status_code, dict(error.headers or {})
+    if status < HTTPStatus.BAD_REQUEST:  # a redirect, or "not modified"
+        return Response(status_code=status, headers=headers)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        add_to_request_log(request, reason=str(error.detail))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := allowed_methods(request)):
+        headers["Allow"] = ", ".join(sorted(methods))
+    detail = error.detail if error.detail != title_of(status) else None
+    return respond(request, status, detail or None, headers=headers)
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """The methods of all routes with the request's path; its own routes before `/{id}`."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    routes = [
+        route
+        for route in iter_route_contexts(request.app.routes)
+        if route.methods and route.path_regex.match(path)
+    ]
+    own = [route for route in routes if route.path == path]
+    return {method for route in own or routes for method in route.methods or ()}
 
 
 async def respond_to_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
     failure = driver.failure_of(error)
-    if failure is None:
-        raise error
-    if failure.status == Failure.UNAVAILABLE.status:
-        logger.warning("%s %s", failure.detail, error.orig)
+    if failure is not None:
+        add_to_request_log(request, error=failure.name)
+    add_to_request_log(request, **driver.details_of(error))
+    if failure is None or failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error  # a bug of the service
     return respond(request, failure.status, failure.detail)
 
 
@@ -129,7 +165,9 @@ async def respond_to_stale_record(request: Request, error: Exception) -> Respons
 
 
 async def respond_to_pool_timeout(request: Request, _: Exception) -> Response:
-    return respond(request, 503, "All connections to the database are in use.")
+    detail = "All connections to the database are in use."
+    add_to_request_log(request, reason=detail)
+    return respond(request, 503, detail)
 
 
 async def respond_to_bug(request: Request, _: Exception) -> Response:

@@ -16,11 +16,20 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+MAX_TEXT_BYTES = 65_535
+
 
 def refuse_unstorable(value: str) -> str:
     """NUL and lone surrogates are valid JSON, but not every database and no encoder takes them."""
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise PydanticCustomError("text", "must not contain NUL or surrogates")
+    return value
+
+
+def fit_into_text_column(value: str) -> str:
+    """MySQL's TEXT has 65,535 bytes. The limit is the same on every database."""
+    if len(value.encode()) > MAX_TEXT_BYTES:
+        raise PydanticCustomError("text", "must be at most 65535 bytes long in UTF-8")
     return value
 
 
@@ -43,7 +52,11 @@ PlainText = Annotated[
     str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unstorable)
 ]
 Name = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
-LongText = Annotated[PlainText, StringConstraints(min_length=1, max_length=20_000)]
+LongText = Annotated[
+    PlainText,
+    StringConstraints(min_length=1, max_length=20_000),
+    AfterValidator(fit_into_text_column),
+]
 Slug = Annotated[
     str,
     StringConstraints(

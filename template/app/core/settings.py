@@ -74,6 +74,8 @@ class CoreSettings(BaseSettings):
 
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
     """The largest request body. A longer one is a 413."""
+    max_header_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
+    """The largest headers of a request in all, 32 added for each. Longer ones are a 431."""
     ready_timeout_seconds: Seconds = 2.0
     """How long the readiness check waits for the database."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

@@ -1,5 +1,6 @@
 """The tables and the application of `lab.py`, for the tests in this folder."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -12,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.application import create_application
 from app.core.database import Database
+from app.core.logs import configure_logs
 from app.core.settings import CoreSettings
 from tests.core import lab
 
+ReadLog = Callable[[], list[dict[str, Any]]]
 LabApp = Callable[..., AbstractAsyncContextManager[tuple[AsyncClient, Database]]]
 
 
@@ -66,6 +69,23 @@ async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Dat
 def client_with(database: Database) -> LabApp:
     """`async with client_with(database_pool_size=1) as (client, database): …`"""
     return other_settings
+
+
+@pytest.fixture
+def read_log(capsys: pytest.CaptureFixture[str]) -> ReadLog:
+    """`read_log()` returns the lines since its last call; the first call starts the log."""
+    started = False
+
+    def read() -> list[dict[str, Any]]:
+        nonlocal started
+        logged = capsys.readouterr().err.splitlines()
+        if not started:
+            configure_logs(level="INFO", json=True)
+            started, logged = True, []
+        lines = [json.loads(line) for line in logged]
+        return [line for line in lines if line["logger"] != "httpx"]  # the test's own requests
+
+    return read
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Tables and endpoints for the tests of `app/core`, which know nothing of the domains."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
@@ -124,6 +124,14 @@ class ShelfCreate(RequestModel):
     name: NameField
 
 
+class UncheckedBook(RequestModel):
+    """What a schema should not let through."""
+
+    shelf_id: UUID
+    title: Any = None
+    price: int = 0
+
+
 class ShelfUpdate(RequestModel):
     name: NameField = optional()
 
@@ -199,6 +207,27 @@ async def begin_twice(session: SessionDep) -> None:
 @router.post("/echo")
 async def echo(data: Everything) -> Everything:
     return data
+
+
+@router.post("/unchecked-books", status_code=201)
+async def create_unchecked_book(data: UncheckedBook, session: SessionDep) -> None:
+    await BookRepository(session).create(data)
+
+
+@router.get("/books/newest")
+async def read_newest_book() -> str:
+    return "newest"
+
+
+@router.delete("/books/{book_id}", status_code=204)
+async def delete_book(book_id: UUID, session: SessionDep) -> None:
+    books = BookRepository(session)
+    await books.delete(await books.get(book_id))
+
+
+@router.get("/statuses/{status}", responses=problems(420))
+async def raise_status(status: int) -> None:
+    raise HTTPException(status, headers={"Location": "/elsewhere"} if status < 400 else None)
 
 
 @router.get("/shelves")

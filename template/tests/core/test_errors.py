@@ -13,6 +13,7 @@ from app.core import driver, errors, responses, schemas
 from app.core.errors import ConflictError
 from app.core.failures import Failure
 from app.core.responses import problem_type
+from tests.core.conftest import LabApp, ReadLog
 from tests.core.lab import LabBook, LabShelf, TooManyShelvesError
 
 JSON = {"content-type": "application/json"}
@@ -54,6 +55,70 @@ async def test_errors_of_the_framework_are_problem_documents_too(
     assert response.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_status_that_no_standard_has_is_sent_as_it_is(client: AsyncClient) -> None:
+    response = await client.get("/lab/statuses/420")
+
+    assert response.status_code == 420
+    assert response.json()["title"] == "Client Error"
+
+
+@pytest.mark.parametrize("status", [304, 307])
+async def test_what_is_no_error_is_no_problem_document(client: AsyncClient, status: int) -> None:
+    response = await client.get(f"/lab/statuses/{status}")
+
+    assert (response.status_code, response.content) == (status, b"")
+    assert response.headers["location"] == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/lab/shelves", "GET, POST"),
+        ("HEAD", "/lab/shelves", "GET, POST"),
+        ("OPTIONS", "/lab/shelves", "GET, POST"),
+        ("PUT", "/lab/books/00000000-0000-7000-8000-000000000000", "DELETE"),
+        ("PUT", "/lab/books/newest", "GET"),
+        ("DELETE", "/lab/books/newest", "GET"),
+    ],
+)
+async def test_a_405_names_all_methods_of_the_path(
+    client: AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    response = await client.request(method, path)
+
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
+async def test_a_path_that_no_other_endpoint_has_stays_a_422(client: AsyncClient) -> None:
+    response = await client.delete("/lab/books/oldest")
+
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["path.book_id"]
+
+
+@pytest.mark.parametrize(
+    "headers", [[("a", "x" * 65_536)], [("a", "")] * 2000], ids=["long", "many"]
+)
+async def test_headers_that_are_too_long_are_a_431(
+    client: AsyncClient, headers: list[tuple[str, str]]
+) -> None:
+    response = await client.get("/health/live", headers=headers)
+
+    assert response.status_code == 431
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+async def test_headers_may_be_as_long_as_the_setting_says(client_with: LabApp) -> None:
+    async with client_with(max_header_bytes=2000) as (client, _):
+        client.headers.clear()
+        host = 32 + len("hosttest")
+        fits, too_long = ("x" * (2000 - host - 33 + more) for more in (0, 1))
+        answers = [await client.get("/health/live", headers={"a": a}) for a in (fits, too_long)]
+
+    assert [answer.status_code for answer in answers] == [200, 431]
+
+
 def test_an_error_of_the_service_has_a_type_of_its_own() -> None:
     assert problem_type(TooManyShelvesError("")) == "urn:problem:shelves-full"
     assert problem_type(ConflictError("")) == "about:blank"
@@ -92,6 +157,8 @@ def test_what_moved_is_still_imported_from_its_old_place() -> None:
         ('{"name": "  "}', "body.name"),
         ('{"name": null}', "body.name"),
         (json.dumps({"name": "hush" * 51}), "body.name"),
+        (json.dumps({"long_text": "x" * 20_001}), "body.long_text"),
+        (json.dumps({"long_text": "🙂" * 16_384}), "body.long_text"),
         ('{"email": "hush"}', "body.email"),
         ('{"email": "hush@"}', "body.email"),
         ('{"email": "hush@ex ample.com"}', "body.email"),
@@ -156,6 +223,11 @@ async def test_valid_values_come_out_as_they_went_in(client: AsyncClient) -> Non
     assert answer["instant"] == "2025-12-31T22:00:00Z"
 
 
+@pytest.mark.parametrize("text", ["x" * 20_000, "🙂" * 16_383])
+async def test_a_long_text_may_fill_its_column(client: AsyncClient, text: str) -> None:
+    assert (await post(client, json.dumps({"long_text": text}))).status_code == 200
+
+
 async def failure(session: AsyncSession, statement: Any) -> Failure | None:
     try:
         await session.execute(statement)
@@ -188,3 +260,60 @@ async def test_a_failure_of_the_database_has_a_status(client: AsyncClient) -> No
 
     assert response.status_code == 409
     assert response.json()["detail"] == Failure.DUPLICATE.detail
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "logged"),
+    [
+        ({"title": None}, 500, {"error": "MISSING_VALUE", "column": "title"}),
+        ({"title": {"hush": "hush"}}, 500, {}),
+        ({"price": -1}, 422, {"error": "RULE", "constraint": "ck_lab_books_price"}),
+        ({"shelf_id": "00000000-0000-7000-8000-00000000beef"}, 409, {"error": "REFERENCE"}),
+    ],
+)
+async def test_what_the_database_refuses_is_logged_once_without_values(
+    client: AsyncClient,
+    shelf: LabShelf,
+    read_log: ReadLog,
+    data: dict[str, Any],
+    status: int,
+    logged: dict[str, str],
+) -> None:
+    book = {"shelf_id": str(shelf.id), "title": "hush", "price": 987_654_321, **data}
+    read_log()
+
+    response = await client.post("/lab/unchecked-books", json=book)
+
+    (line,) = read_log()
+    assert (response.status_code, line["status"]) == (status, status)
+    assert logged.items() <= line.items()
+    assert ("exception" in line) == (status == 500)
+    text = json.dumps(line)
+    assert [value for value in ("hush", "987654321", "beef") if value in text] == []
+
+
+async def test_a_duplicate_is_logged_without_its_values(
+    client: AsyncClient, read_log: ReadLog
+) -> None:
+    await client.post("/lab/shelves", json={"name": "hush"})
+    read_log()
+
+    await client.post("/lab/shelves", json={"name": "hush"})
+
+    (line,) = read_log()
+    assert (line["status"], line["error"]) == (409, "DUPLICATE")
+    assert line["code"]
+    assert "hush" not in json.dumps(line)
+
+
+async def test_a_503_leaves_its_reason_in_the_line_of_the_request(
+    client_with: LabApp, read_log: ReadLog
+) -> None:
+    one_connection = {"database_pool_size": 1, "database_pool_timeout_seconds": 0.1}
+    async with client_with(**one_connection) as (client, database), database.read():
+        read_log()
+        await client.get("/lab/shelves")
+        (line,) = read_log()
+
+    assert (line["status"], line["level"]) == (503, "warning")
+    assert line["reason"] == "All connections to the database are in use."

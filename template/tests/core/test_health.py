@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx import AsyncClient
 
 from app.core.application import create_application
@@ -12,6 +13,7 @@ from app.core.engine import create_engine
 from app.core.health import Readiness, read_revision, read_revisions
 from app.core.settings import CoreSettings
 from tests.core import lab
+from tests.core.conftest import ReadLog
 from tests.core.server import create_database, drop_database
 
 
@@ -41,6 +43,26 @@ async def test_a_database_that_was_not_migrated_is_reported(
     await database.dispose()
 
     assert "at revision none, the service needs b. Run: alembic upgrade head" in caplog.text
+
+
+async def test_the_line_of_the_request_says_why_the_service_is_not_ready(
+    client: AsyncClient, lab_app: FastAPI, monkeypatch: pytest.MonkeyPatch, read_log: ReadLog
+) -> None:
+    monkeypatch.setattr(lab_app.state.readiness, "known", {"a"})
+    monkeypatch.setattr(lab_app.state.readiness, "newest", {"a"})
+    monkeypatch.setattr(lab_app.state.readiness, "_read_revision", no_revision)
+    read_log()
+
+    response = await client.get("/health/ready")
+
+    (line,) = read_log()
+    assert response.status_code == 503
+    assert line["reason"].startswith("The database is at revision none, the service needs a.")
+    assert "revision" not in response.text
+
+
+async def no_revision() -> set[str]:
+    return set()
 
 
 async def test_a_newer_database_is_no_trouble(database: Database) -> None:

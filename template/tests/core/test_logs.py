@@ -1,11 +1,17 @@
 import json
 import logging
 import sys
+from contextlib import suppress
 
 import pytest
+from fastapi import FastAPI
 from httpx import AsyncClient
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
+from app.core.database import Database
 from app.core.logs import configure_logs, is_not_logged_here
+from tests.core.conftest import ReadLog
 
 
 async def test_a_request_has_an_id(client: AsyncClient) -> None:
@@ -58,6 +64,30 @@ async def test_an_error_is_logged_once_with_its_traceback_and_the_id(
     assert "RuntimeError" in errors[0]["exception"]
 
 
+async def test_a_caller_who_leaves_while_sending_is_a_499(
+    lab_app: FastAPI, database: Database, read_log: ReadLog
+) -> None:
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/lab/echo",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def receive_nothing(_: Message) -> None: ...
+
+    read_log()
+    with suppress(ClientDisconnect):
+        await lab_app(scope, leave, receive_nothing)
+
+    (line,) = read_log()
+    assert (line["status"], line["level"]) == (499, "info")
+
+
 def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(level="INFO", json=True)
     logging.getLogger("a.library").warning("Beware of %s", "the dog", extra={"teeth": 42})
@@ -82,6 +112,24 @@ def test_logs_are_for_people_on_a_terminal_only_unless_asked_for(
     logging.getLogger("a.library").warning("Beware")
 
     assert capsys.readouterr().err.startswith("{") == is_json
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[31m", "\r", "\n", "\x7f", "\x9b2J", "\u202e", "\ud800"])
+def test_a_path_cannot_control_the_terminal(
+    capsys: pytest.CaptureFixture[str], hostile: str
+) -> None:
+    configure_logs(level="INFO", json=False)
+    logger = logging.getLogger("a.library")
+    try:
+        raise ValueError(f"<{hostile}>")
+    except ValueError:
+        logger.exception("one\ntwo", extra={"path": f"<{hostile}>"})
+
+    logged = capsys.readouterr().err
+    assert f"<{hostile.encode('unicode_escape').decode()}>" in logged
+    assert f"<{hostile}>" not in logged.partition("Traceback")[0]
+    assert hostile == "\n" or f"<{hostile}>" not in logged
+    assert "one\ntwo" in logged
 
 
 def test_tracebacks_do_not_show_the_values_of_variables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from httpx import AsyncClient
+
+from app.core.application import create_application
+from app.core.settings import CoreSettings
 
 PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -44,6 +47,24 @@ async def test_the_errors_of_an_endpoint_are_those_it_can_answer(schema: dict[st
 
     assert set(create) == {"201", "400", "409", "413", "422", "500", "503"}
     assert set(count) == {"200", "500", "503"}
+
+
+async def test_a_status_that_no_standard_has_is_documented(schema: dict[str, Any]) -> None:
+    responses = schema["paths"]["/lab/statuses/{status}"]["get"]["responses"]
+
+    assert responses["420"]["description"] == "Client Error"
+
+
+def test_a_class_of_statuses_is_documented() -> None:
+    router = APIRouter()
+
+    @router.get("/", responses={"4XX": {}, "default": {}})
+    async def read() -> None: ...
+
+    schema = create_application(router, CoreSettings()).openapi()
+    responses = schema["paths"]["/"]["get"]["responses"]
+    assert responses["4XX"] == responses["default"]
+    assert responses["4XX"]["description"] == "Error"
 
 
 async def test_only_one_format_of_errors_is_described(schema: dict[str, Any]) -> None:
