@@ -46,6 +46,14 @@ class Database:
     def __init__(self, settings: CoreSettings, *, job: bool = False) -> None:
         self.engine = create_engine(settings.primary_url, settings, "write", job=job)
         self.read_engine = create_engine(settings.replica_url, settings, "read", job=job)
+        # Their own, without a statement timeout: a client that reads slowly delays no other request.
+        self.stream_engine = create_engine(
+            settings.replica_url,
+            settings,
+            "read",
+            job=True,
+            pool_size=settings.database_stream_pool_size,
+        )
         # Its own, so that a readiness check never waits behind requests.
         self.health_engine = create_engine(
             settings.primary_url, settings, "read", job=job, pool_size=1, max_overflow=0
@@ -61,9 +69,17 @@ class Database:
             expire_on_commit=False,
             close_resets_only=False,
         )
+        self._stream = async_sessionmaker(
+            self.stream_engine,
+            class_=ReadSession,
+            expire_on_commit=False,
+            close_resets_only=False,
+        )
         wait = settings.database_pool_timeout_seconds if not job else 3600.0
         self._write_queue = ConnectionQueue(self.engine, timeout=wait)
         self._read_queue = ConnectionQueue(self.read_engine, timeout=wait)
+        self._stream_queue = ConnectionQueue(self.stream_engine, timeout=wait)
+        self.stream_send_timeout = settings.stream_send_timeout_seconds
         self.deadline = None if job else settings.database_request_timeout_seconds
 
     @asynccontextmanager
@@ -89,8 +105,12 @@ class Database:
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[ReadSession]:
-        """A read session without a deadline, for results that are sent while they are read."""
-        async with self._connection(self._read_queue, None), self._read() as session:
+        """A read session without any deadline, for results that are sent while they are read.
+
+        It has one of the few connections for streams. Raises `UnavailableError` if none is free
+        in time.
+        """
+        async with self._connection(self._stream_queue, None), self._stream() as session:
             try:
                 await session.connection(execution_options=driver.STREAM_OPTIONS)
                 yield session
@@ -122,7 +142,7 @@ class Database:
 
     @property
     def engines(self) -> tuple[AsyncEngine, ...]:
-        return self.engine, self.read_engine, self.health_engine
+        return self.engine, self.read_engine, self.stream_engine, self.health_engine
 
     async def dispose(self) -> None:
         for engine in self.engines:

@@ -70,7 +70,9 @@ def drop_colors(
 
 
 def is_not_logged_here(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("Exception in ASGI application")
+    """What uvicorn says of a response that failed, or that was not finished: our lines say more."""
+    ours = ("Exception in ASGI application", "ASGI callable returned without completing")
+    return not record.getMessage().startswith(ours)
 
 
 class RequestLog:

@@ -50,6 +50,8 @@ class CoreSettings(BaseSettings):
     """Connections opened on top of these under load, and closed again: dear, so none."""
     database_job_pool_size: int = Field(default=2, ge=1, le=1000)
     """Both of the above for scripts and jobs, which do one thing at a time."""
+    database_stream_pool_size: int = Field(default=3, ge=1, le=1000)
+    """Connections for responses that are sent while they are read: so many streams at once."""
     database_pool_timeout_seconds: Seconds = 2.0
     """How long a request waits for its turn at a connection before it is a 503."""
     database_pool_recycle_seconds: int = Field(default=1800, ge=1, le=86_400)
@@ -69,6 +71,8 @@ class CoreSettings(BaseSettings):
 
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
     """The largest request body. A longer one is a 413."""
+    stream_send_timeout_seconds: Seconds = 30.0
+    """How long a client may take to accept 64 KiB of a stream, before the stream is ended."""
     ready_timeout_seconds: Seconds = 2.0
     """How long the readiness check waits for the database."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

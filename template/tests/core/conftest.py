@@ -1,10 +1,13 @@
 """The tables and the application of `lab.py`, for the tests in this folder."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import MetaData
@@ -16,6 +19,7 @@ from app.core.settings import CoreSettings
 from tests.core import lab
 
 LabApp = Callable[..., AbstractAsyncContextManager[tuple[AsyncClient, Database]]]
+LabServer = Callable[..., AbstractAsyncContextManager[tuple[int, Database]]]
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +70,29 @@ async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Dat
 def client_with(database: Database) -> LabApp:
     """`async with client_with(database_pool_size=1) as (client, database): …`"""
     return other_settings
+
+
+@asynccontextmanager
+async def other_server(**changes: Any) -> AsyncIterator[tuple[int, Database]]:
+    lab_app = create_application(lab.router, CoreSettings(**changes))
+    listener = socket.create_server(("127.0.0.1", 0))
+    # What a client does not read waits in the application, and not in the system's large buffers.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    server = uvicorn.Server(uvicorn.Config(lab_app, log_config=None, ws="none"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield listener.getsockname()[1], lab_app.state.database
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def server_with(database: Database) -> LabServer:
+    """`async with server_with(log_level="ERROR") as (port, database): …`, for real sockets."""
+    return other_server
 
 
 @pytest.fixture
