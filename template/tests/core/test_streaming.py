@@ -11,11 +11,13 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from starlette.requests import Request
 from starlette.types import Message
 
 from app.core.bulk import insert_rows
 from app.core.database import Database
+from app.core.settings import CoreSettings
 from app.core.streaming import read_chunks, read_lines
 from tests.conftest import checked_out
 from tests.core.conftest import LabApp, LabServer
@@ -91,6 +93,26 @@ async def test_a_stream_ends_with_its_client(
     await application(scope, receive, send)
 
     assert checked_out(database) == 0
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_stream_may_take_longer_than_other_statements(
+    settings: CoreSettings, shelves: int
+) -> None:
+    """It takes long to find the first row, and then the reader pauses: each is ended elsewhere."""
+    limit_seconds = 0.1
+    changes = {"database_statement_timeout_seconds": limit_seconds}
+    hurried = Database(settings.model_copy(update=changes))
+    other = aliased(LabShelf)
+    query = QUERY.join(other, other.name.like("Shelf 3__")).order_by(LabShelf.name, other.name)
+
+    chunks = read_chunks(hurried, query.limit(50_000), ShelfRead)
+    lines = (await anext(chunks)).count(b"\n")
+    await asyncio.sleep(5 * limit_seconds)
+    lines += sum([chunk.count(b"\n") async for chunk in chunks])
+    await hurried.dispose()
+
+    assert lines == 50_000
 
 
 async def test_a_stream_that_cannot_start_is_a_503(client_with: LabApp) -> None:
