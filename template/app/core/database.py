@@ -46,7 +46,7 @@ class Database:
     def __init__(self, settings: CoreSettings, *, job: bool = False) -> None:
         self.engine = create_engine(settings.primary_url, settings, "write", job=job)
         self.read_engine = create_engine(settings.replica_url, settings, "read", job=job)
-        # Their own, without a statement timeout: a client that reads slowly delays no other request.
+        # A stream takes as long as its client reads: it delays other streams only.
         self.stream_engine = create_engine(
             settings.replica_url,
             settings,

@@ -59,7 +59,7 @@ class NdjsonResponse(StreamingResponse):
                 yield chunk[start : start + PART_BYTES]
             chunk = await anext(self.rest, None)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
             try:
                 async with asyncio.timeout(self.send_timeout):
@@ -106,11 +106,12 @@ async def read_lines(request: Request, *, longest: int = 65_536) -> AsyncIterato
     def cut(line: bytes) -> bytes:
         return line if len(line) <= longest else line[:longest] + b"\0"
 
-    rest = b""
+    line = bytearray()
     async for chunk in request.stream():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield cut(line)
-        rest = rest[: longest + 1]
-    if rest:
-        yield cut(rest)
+        rest, *others = chunk.split(b"\n")
+        line += rest[: longest + 1 - len(line)]
+        for other in others:
+            yield cut(bytes(line))
+            line = bytearray(other[: longest + 1])
+    if line:
+        yield cut(bytes(line))

@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from starlette.requests import Request
+from starlette.types import Message
 
 from app.core.application import create_application
 from app.core.database import Database
@@ -58,6 +60,18 @@ async def client(lab_app: FastAPI, database: Database) -> AsyncIterator[AsyncCli
         yield client
 
 
+def request_of(*chunks: bytes) -> Request:
+    """A request whose body arrives in these chunks."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    arriving = iter(messages)
+
+    async def receive() -> Message:
+        return next(arriving)
+
+    return Request({"type": "http"}, receive)
+
+
 @asynccontextmanager
 async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Database]]:
     """A client of the same endpoints in an application with other settings, and its database."""
@@ -72,6 +86,13 @@ def client_with(database: Database) -> LabApp:
     return other_settings
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that only others bring about, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.02)
+
+
 @asynccontextmanager
 async def other_server(**changes: Any) -> AsyncIterator[tuple[int, Database]]:
     lab_app = create_application(lab.router, CoreSettings(**changes))
@@ -80,8 +101,7 @@ async def other_server(**changes: Any) -> AsyncIterator[tuple[int, Database]]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
     server = uvicorn.Server(uvicorn.Config(lab_app, log_config=None, ws="none"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     try:
         yield listener.getsockname()[1], lab_app.state.database
     finally:

@@ -4,7 +4,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,7 +12,6 @@ from httpx import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
-from starlette.requests import Request
 from starlette.types import Message
 
 from app.core.bulk import insert_rows
@@ -20,7 +19,7 @@ from app.core.database import Database
 from app.core.settings import CoreSettings
 from app.core.streaming import read_chunks, read_lines
 from tests.conftest import checked_out
-from tests.core.conftest import LabApp, LabServer
+from tests.core.conftest import LabApp, LabServer, request_of, until
 from tests.core.lab import LabShelf, ShelfRead
 
 
@@ -147,12 +146,6 @@ async def read_answer(client: socket.socket, *, pause: float = 0) -> bytes:
     return answer
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 async def test_clients_that_do_not_read_hold_up_streams_only(
     server_with: LabServer, shelves: int
 ) -> None:
@@ -222,16 +215,6 @@ async def test_a_client_that_reads_slowly_receives_everything(
     assert answer.endswith(LAST_CHUNK)
 
 
-def request_of(*chunks: bytes) -> Request:
-    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    messages.append({"type": "http.request", "body": b"", "more_body": False})
-
-    async def receive() -> Message:
-        return messages.pop(0)
-
-    return Request({"type": "http"}, receive)
-
-
 async def test_lines_are_put_together_from_chunks() -> None:
     request = request_of(b'{"a"', b": 1}\n", b"\n\r\n", b"[2]\r\n[3", b"]")
 
@@ -247,3 +230,13 @@ async def test_a_line_that_is_too_long_is_not_json() -> None:
     lines = [line async for line in read_lines(request, longest=10)]
 
     assert lines == [b"1111111111\0", b"1"]
+
+
+async def test_a_line_in_many_small_chunks_takes_no_longer() -> None:
+    chunks = [b"1" * 16] * 65_536
+
+    started = time.process_time()
+    lines = [line async for line in read_lines(request_of(*chunks))]
+
+    assert len(lines) == 1
+    assert time.process_time() - started < 1
