@@ -164,7 +164,7 @@ def count_statements(database: Database) -> CountStatements:
             if not statement.startswith("BEGIN"):
                 statements.append(statement)
 
-        engines = (database.engine, database.read_engine)
+        engines = (database.engine, database.read_engine, database.stream_engine)
         for engine in engines:
             event.listen(engine.sync_engine, "before_cursor_execute", note)
         try:

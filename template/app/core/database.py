@@ -55,6 +55,14 @@ class Database:
         self.engine = create_engine(settings.primary_url, settings, "write", job=job)
         self.read_engine = create_engine(settings.replica_url, settings, "read", job=job)
         self.primary_read_engine = self.read_engine
+        # A stream takes as long as its client reads: it delays only other streams.
+        self.stream_engine = create_engine(
+            settings.replica_url,
+            settings,
+            "read",
+            job=True,
+            pool_size=settings.database_stream_pool_size,
+        )
         # Their own, so that a readiness check never waits behind requests.
         single: dict[str, Any] = {"job": job, "pool_size": 1, "max_overflow": 0}
         self.health_engine = create_engine(settings.primary_url, settings, "read", **single)
@@ -75,10 +83,9 @@ class Database:
             class_=ReadSession, expire_on_commit=False, close_resets_only=False
         )
         wait = settings.database_pool_timeout_seconds if not job else 3600.0
-        self._queues = {
-            engine: ConnectionQueue(engine, timeout=wait)
-            for engine in (self.engine, self.read_engine, self.primary_read_engine)
-        }
+        requests = (self.engine, self.read_engine, self.primary_read_engine, self.stream_engine)
+        self._queues = {engine: ConnectionQueue(engine, timeout=wait) for engine in requests}
+        self.stream_send_timeout = settings.stream_send_timeout_seconds
         self.deadline = None if job else settings.database_request_timeout_seconds
 
     @asynccontextmanager
@@ -111,8 +118,13 @@ class Database:
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[ReadSession]:
-        """A read session without a deadline, for results that are sent while they are read."""
-        async with self._connection(self.read_engine), self._read(bind=self.read_engine) as session:
+        """A read session without any deadline, for results that are sent while they are read.
+
+        It has one of the few connections for streams. Raises `UnavailableError` if none is free
+        in time.
+        """
+        engine = self.stream_engine
+        async with self._connection(engine), self._read(bind=engine) as session:
             try:
                 await session.connection(execution_options=driver.STREAM_OPTIONS)
                 yield session
@@ -147,14 +159,8 @@ class Database:
     @property
     def engines(self) -> tuple[AsyncEngine, ...]:
         """All of them, each once."""
-        engines = (
-            self.engine,
-            self.read_engine,
-            self.primary_read_engine,
-            self.health_engine,
-            self.replica_health_engine,
-        )
-        return tuple(dict.fromkeys(engines))
+        health = (self.health_engine, self.replica_health_engine)
+        return tuple(dict.fromkeys((*self._queues, *health)))
 
     async def dispose(self) -> None:
         for engine in self.engines:

@@ -97,7 +97,9 @@ def escape_texts(
 
 
 def is_not_logged_here(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("Exception in ASGI application")
+    """What uvicorn says of a response that failed, or that was not finished: our lines say more."""
+    ours = ("Exception in ASGI application", "ASGI callable returned without completing")
+    return not record.getMessage().startswith(ours)
 
 
 def add_to_request_log(request: Request, **fields: str) -> None:

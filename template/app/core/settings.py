@@ -51,6 +51,8 @@ class CoreSettings(BaseSettings):
     """Connections opened on top of these under load, and closed again, which is expensive."""
     database_job_pool_size: int = Field(default=2, ge=1, le=1000)
     """Both of the above for scripts and jobs, which do one thing at a time."""
+    database_stream_pool_size: int = Field(default=3, ge=1, le=1000)
+    """Connections for responses that are sent while they are read: so many streams at once."""
     database_pool_timeout_seconds: Seconds = 2.0
     """How long a request waits for a free connection before it is a 503."""
     database_pool_recycle_seconds: int = Field(default=1800, ge=1, le=86_400)
@@ -76,6 +78,8 @@ class CoreSettings(BaseSettings):
     """The largest request body. A longer one is a 413."""
     max_header_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
     """The largest headers of a request in all, 32 added for each. Longer ones are a 431."""
+    stream_send_timeout_seconds: Seconds = 30.0
+    """How long a client may take to accept 64 KiB of a stream, before the stream is ended."""
     ready_timeout_seconds: Seconds = 2.0
     """How long the readiness check waits for the database."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

@@ -1,17 +1,22 @@
 """Answers of any length in constant memory: one JSON document a line, sent while it is read."""
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import Select
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database
 
+logger = logging.getLogger(__name__)
+
 ROWS_AT_ONCE = 1000
+PART_BYTES = 65_536
 MEDIA_TYPE = "application/x-ndjson"
 
 
@@ -30,25 +35,56 @@ class NdjsonResponse(StreamingResponse):
     """Sends the chunks, and closes their source whatever happens to the client.
 
     The first chunk is read before the response starts: a database that is down is still a 503.
+    A client that does not accept a part of 64 KiB within `send_timeout` seconds is cut off.
     """
 
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, first: bytes, rest: AsyncGenerator[bytes, None], status_code: int = 200
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        status_code: int = 200,
+        *,
+        send_timeout: float = 30.0,
     ) -> None:
         self.rest = rest
+        self.send_timeout = send_timeout
         super().__init__(self._body(first), status_code)
 
     async def _body(self, first: bytes) -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in self.rest:
-            yield chunk
+        chunk: bytes | None = first
+        while chunk is not None:
+            for start in range(0, len(chunk), PART_BYTES):
+                yield chunk[start : start + PART_BYTES]
+            chunk = await anext(self.rest, None)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self.send_timeout):
+                    await send(message)
+            except TimeoutError:
+                logger.warning(
+                    "Ended a stream: the client accepted nothing for %s seconds.", self.send_timeout
+                )
+                raise ClientDisconnect from None
+            except OSError:
+                raise ClientDisconnect from None
+
+        # Not as in the base class, which cancels again and again: a connection to the database
+        # that is being closed would be left half closed.
+        sending = asyncio.create_task(self.stream_response(send_in_time))
+        leaving = asyncio.create_task(self.listen_for_disconnect(receive))
+        leaving.add_done_callback(lambda _: sending.cancel())
         try:
-            await super().__call__(scope, receive, send)
+            await sending
+        except asyncio.CancelledError:
+            if not leaving.done():
+                raise
+            raise ClientDisconnect from None
         finally:
+            leaving.cancel()
             await self.rest.aclose()
 
 
@@ -57,7 +93,8 @@ async def stream_rows(
 ) -> NdjsonResponse:
     """Answer with the rows of the query, which selects the columns that the schema names."""
     chunks = read_chunks(database, query, schema)
-    return NdjsonResponse(await anext(chunks, b""), chunks)
+    first = await anext(chunks, b"")
+    return NdjsonResponse(first, chunks, send_timeout=database.stream_send_timeout)
 
 
 async def read_lines(request: Request, *, longest: int = 65_536) -> AsyncIterator[bytes]:
@@ -69,11 +106,12 @@ async def read_lines(request: Request, *, longest: int = 65_536) -> AsyncIterato
     def cut(line: bytes) -> bytes:
         return line if len(line) <= longest else line[:longest] + b"\0"
 
-    rest = b""
+    line = bytearray()
     async for chunk in request.stream():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield cut(line)
-        rest = rest[: longest + 1]
-    if rest:
-        yield cut(rest)
+        rest, *others = chunk.split(b"\n")
+        line += rest[: longest + 1 - len(line)]
+        for other in others:
+            yield cut(bytes(line))
+            line = bytearray(other[: longest + 1])
+    if line:
+        yield cut(bytes(line))

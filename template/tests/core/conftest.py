@@ -1,15 +1,20 @@
 """The tables and the application of `lab.py`, for the tests in this folder."""
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from starlette.requests import Request
+from starlette.types import Message
 
 from app.core.application import create_application
 from app.core.database import Database
@@ -19,6 +24,7 @@ from tests.core import lab
 
 ReadLog = Callable[[], list[dict[str, Any]]]
 LabApp = Callable[..., AbstractAsyncContextManager[tuple[AsyncClient, Database]]]
+LabServer = Callable[..., AbstractAsyncContextManager[tuple[int, Database]]]
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +63,18 @@ async def client(lab_app: FastAPI, database: Database) -> AsyncIterator[AsyncCli
         yield client
 
 
+def request_of(*chunks: bytes) -> Request:
+    """A request whose body arrives in these chunks."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    arriving = iter(messages)
+
+    async def receive() -> Message:
+        return next(arriving)
+
+    return Request({"type": "http"}, receive)
+
+
 @asynccontextmanager
 async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Database]]:
     """A client of the same endpoints in an application with other settings, and its database."""
@@ -69,6 +87,35 @@ async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Dat
 def client_with(database: Database) -> LabApp:
     """`async with client_with(database_pool_size=1) as (client, database): …`"""
     return other_settings
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that only others bring about, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def other_server(**changes: Any) -> AsyncIterator[tuple[int, Database]]:
+    lab_app = create_application(lab.router, CoreSettings(**changes))
+    listener = socket.create_server(("127.0.0.1", 0))
+    # What a client does not read waits in the application, and not in the system's large buffers.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    server = uvicorn.Server(uvicorn.Config(lab_app, log_config=None, ws="none"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await until(lambda: server.started)
+    try:
+        yield listener.getsockname()[1], lab_app.state.database
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def server_with(database: Database) -> LabServer:
+    """`async with server_with(log_level="ERROR") as (port, database): …`, for real sockets."""
+    return other_server
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
@@ -44,6 +44,17 @@ class OrderItem(Record):
     order: Mapped["Order"] = relationship(back_populates="items", lazy="raise")
 
 
+class Priced(Protocol):
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def price_cents(self) -> int: ...
+
+
+def total_of(items: Iterable[Priced]) -> int:
+    return sum(item.quantity * item.price_cents for item in items)
+
+
 class StatusChange(Record):
     """What an order's status became, and when (`created_at`)."""
 
@@ -83,8 +94,9 @@ class Order(Record):
     def of(cls, user_id: UUID, items: Iterable[OrderItem]) -> Self:
         """A new order; its total is that of its items."""
         items = list(items)
-        total = sum(item.quantity * item.price_cents for item in items)
-        return cls(user_id=user_id, total_cents=total, items=items, status=OrderStatus.PENDING)
+        return cls(
+            user_id=user_id, total_cents=total_of(items), items=items, status=OrderStatus.PENDING
+        )
 
     def pay(self) -> None:
         self.change_status(OrderStatus.PAID)

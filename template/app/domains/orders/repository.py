@@ -1,5 +1,5 @@
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Row, String, Uuid, bindparam, select, text
@@ -35,6 +35,13 @@ TOTALS = (
 )
 
 
+class OrderRows(NamedTuple):
+    """An order and its items as rows: to make many costs a tenth of what records cost."""
+
+    order: dict[str, Any]
+    items: list[dict[str, Any]]
+
+
 class OrderRepository(Repository[Order]):
     model = Order
 
@@ -67,34 +74,9 @@ class OrderRepository(Repository[Order]):
     async def read_history(self, order: Order, *, limit: int) -> Sequence[StatusChange]:
         return (await self.session.scalars(order.history.select().limit(limit))).all()
 
-    async def add_many(self, orders: Sequence[Order]) -> int:
+    async def add_many(self, orders: Sequence[OrderRows]) -> int:
         """Store new orders with their items by two statements a thousand, not one for each."""
-        await insert_rows(
-            self.session,
-            Order,
-            (
-                {
-                    "id": order.id,
-                    "user_id": order.user_id,
-                    "status": order.status,
-                    "total_cents": order.total_cents,
-                }
-                for order in orders
-            ),
-        )
-        await insert_rows(
-            self.session,
-            OrderItem,
-            (
-                {
-                    "id": item.id,
-                    "order_id": order.id,
-                    "name": item.name,
-                    "quantity": item.quantity,
-                    "price_cents": item.price_cents,
-                }
-                for order in orders
-                for item in order.items
-            ),
-        )
+        await insert_rows(self.session, Order, (each.order for each in orders))
+        items = (item for each in orders for item in each.items)
+        await insert_rows(self.session, OrderItem, items)
         return len(orders)

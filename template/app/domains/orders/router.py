@@ -1,16 +1,15 @@
 from collections.abc import Sequence
-from tempfile import SpooledTemporaryFile
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.imports import ImportResult, parse_lines
 from app.core.pagination import Limit
 from app.core.responses import problems
-from app.core.streaming import MEDIA_TYPE, NdjsonResponse, read_lines, stream_rows
+from app.core.streaming import MEDIA_TYPE, NdjsonResponse, stream_rows
 from app.domains.orders.models import Order, StatusChange
 from app.domains.orders.repository import ALL_ORDERS, OrderRepository
 from app.domains.orders.schemas import (
@@ -25,7 +24,7 @@ from app.domains.orders.schemas import (
     StatusUpdate,
     Updated,
 )
-from app.domains.orders.service import Import, OrderService
+from app.domains.orders.service import OrderService, parse_order
 from app.domains.users.repository import UserRepository
 
 router = APIRouter(tags=["orders"])
@@ -57,18 +56,10 @@ async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, 
     max_body_size=8 * 1024 * 1024,
     openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": ORDER}}}},
 )
-async def import_orders(request: Request, database: DatabaseDep) -> Import:
+async def import_orders(request: Request, database: DatabaseDep) -> ImportResult:
     """One order a line. All valid lines are stored, in one transaction, or none is."""
-    with SpooledTemporaryFile(max_size=1024 * 1024) as lines:
-        # Received first: a slow client should not hold a transaction open.
-        async for line in read_lines(request):
-            lines.write(line + b"\n")
-
-        async def import_lines(session: AsyncSession) -> Import:
-            lines.seek(0)
-            return await OrderService(session).import_lines(lines)
-
-        return await database.run(import_lines)
+    async with parse_lines(request, parse_order) as lines:
+        return await database.run(lambda session: OrderService(session).import_orders(lines))
 
 
 @router.get(

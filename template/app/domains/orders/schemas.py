@@ -57,7 +57,8 @@ class RejectedLine(ResponseModel):
 
 class ImportRead(ResponseModel):
     inserted: int
-    rejected: list[RejectedLine]
+    rejected: list[RejectedLine] = Field(description="The first hundred.")
+    rejected_count: int
 
 
 class StatusTotal(ResponseModel):

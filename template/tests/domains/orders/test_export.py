@@ -4,7 +4,6 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domains.orders.models import Order
-from app.domains.orders.repository import OrderRepository
 from tests.conftest import CountStatements
 from tests.domains.orders.factories import create_order
 from tests.domains.users.factories import create_user
@@ -35,7 +34,7 @@ async def test_the_export_has_each_of_many_orders_exactly_once(
 ) -> None:
     user = await create_user(session)
     orders = [Order.of(user.id, []) for _ in range(2_001)]
-    await OrderRepository(session).add_many(orders)
+    session.add_all(orders)
     await session.commit()
 
     async with count_statements() as count:
