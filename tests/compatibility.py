@@ -108,7 +108,13 @@ def takes(wide: object, narrow: object) -> bool:
 
 def same_value(old: griffe.Attribute, new: griffe.Attribute) -> bool:
     same = kind(old) == kind(new) and str(old.annotation) == str(new.annotation)
-    return same and present_names(declaration(old), new.module) == declaration(new)
+    before = without_validators(present_names(declaration(old), new.module))
+    return same and before == without_validators(declaration(new))
+
+
+def without_validators(declared: str) -> str:
+    """Validators are as numbers are: bounds of the values, which may change."""
+    return re.sub(r", AfterValidator\(\w+\)", "", declared)
 
 
 def same_setting(old: griffe.Attribute, new: griffe.Attribute) -> bool:
