@@ -77,7 +77,7 @@ class IntegerKey:
 
 
 class Timestamps:
-    """When the row was created and last changed. The service sets them; raw SQL must do so itself."""
+    """When the row was created and last changed. The service sets both; raw SQL has to."""
 
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=1)

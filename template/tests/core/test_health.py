@@ -96,7 +96,7 @@ async def test_whatever_goes_wrong_is_reported(database: Database, settings: Cor
         settings.primary_url, settings, "read", connect_args={"no_such_option": 1}
     )
 
-    trouble = await Readiness(engine, timeout=2).find_trouble()
+    trouble = await Readiness(engine, timeout=2).check()
     await engine.dispose()
 
     assert "TypeError" in str(trouble)

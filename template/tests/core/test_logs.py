@@ -114,7 +114,9 @@ def test_logs_are_for_people_on_a_terminal_only_unless_asked_for(
     assert capsys.readouterr().err.startswith("{") == is_json
 
 
-@pytest.mark.parametrize("hostile", ["\x1b[31m", "\r", "\n", "\x7f", "\x9b2J", "\u202e"])
+@pytest.mark.parametrize(
+    "hostile", ["\x1b[31m", "\r", "\n", "\x7f", "\x9b2J", "\u202e", "\ud800"], ids=ascii
+)
 def test_a_path_cannot_control_the_terminal(
     capsys: pytest.CaptureFixture[str], hostile: str
 ) -> None:
