@@ -25,7 +25,7 @@ OWN = re.compile(
     |app\.core\.(errors|responses)\.respond_to_\w+$
     |app\.core\.health\.(HOW_TO_START_IT|Readiness|VERSIONS|WHAT_TO_DO|read_revisions)$
     |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|drop_colors|is_not_logged_here)$
-    |app\.core\.data_copy\.
+    |app\.core\.data_copy$
     |app\.core\.(openapi\.\w+|models\.set_id|soft_delete\.(HIDE_DELETED|hide_deleted))$
     |tests\.conftest\.(server|pytest_\w+)$""",
     flags=re.VERBOSE,
@@ -58,10 +58,10 @@ def note_aliases(module: griffe.Module) -> None:
 def forget_own(module: griffe.Module) -> None:
     for name, member in list(module.members.items()):
         value = str(member.value) if isinstance(member, griffe.Attribute) else ""
-        if isinstance(member, griffe.Module):
-            forget_own(member)
-        elif OWN.search(member.path) or OWN.search(value):
+        if OWN.search(member.path) or OWN.search(value):
             del module.members[name]
+        elif isinstance(member, griffe.Module):
+            forget_own(member)
         elif isinstance(member, griffe.Function) and "@pytest.fixture" in kind(member):
             member.parameters = griffe.Parameters()  # the fixtures that it needs may change
 

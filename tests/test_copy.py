@@ -187,7 +187,7 @@ def of_one_database(path: str, file: Path) -> str:
     text = file.read_text()
     if path == "pyproject.toml":
         return re.sub(r"^copy = \[.*?^\]$", "", text, flags=re.DOTALL | re.MULTILINE)
-    return "" if path == "app/core/data_copy/databases.py" else text
+    return "" if path == "data_copy/databases.py" else text
 
 
 def parse(file: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -92,12 +93,12 @@ def source(service: Services) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def large_source(service: Services) -> Callable[[str], str]:
-    """One that is not copied in less than a second."""
+    """One whose copy takes more than a second."""
     return filled(service, "fill 20000")
 
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.product(DRIVERS, DRIVERS)))
-def test_a_copy_is_what_the_source_is(
+def test_a_copy_equals_its_source(
     service: Services, source: Callable[[str], str], old: str, new: str
 ) -> None:
     target = service(new).database()
@@ -114,7 +115,7 @@ def test_a_copy_is_what_the_source_is(
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_copy_that_was_ended_is_completed(
+def test_an_interrupted_copy_can_be_completed(
     service: Services, large_source: Callable[[str], str], driver: str, ending: signal.Signals
 ) -> None:
     old, new = service(DRIVERS[DRIVERS.index(driver) - 1]), service(driver)
@@ -136,7 +137,7 @@ def test_a_copy_that_was_ended_is_completed(
     completed = new.copy(source, target, "--resume")
 
     assert process.returncode == (-ending if ending == signal.SIGKILL else 130)
-    assert (message.endswith("The same command with --resume goes on.\n")) == (
+    assert (message.endswith("Run the same command with --resume to continue.\n")) == (
         ending == signal.SIGINT
     )
     assert "Traceback" not in message
@@ -157,7 +158,7 @@ def test_a_copy_that_was_ended_is_completed(
         ("asyncpg", "aiomysql", "weight", "specimens cannot be written: nan can not be used"),
     ],
 )
-def test_what_the_target_cannot_hold_is_not_changed_in_silence(
+def test_a_value_that_the_target_cannot_store_is_an_error(
     service: Services, old: str, new: str, column: str, reason: str
 ) -> None:
     source, target = service(old).database(), service(new).database()
@@ -191,3 +192,29 @@ def test_without_the_group_the_command_says_what_to_run(rendered: Rendered, tmp_
 
     with pytest.raises(AssertionError, match="needs the package asyncpg: uv run --group copy app"):
         run(project, f"uv run app data copy --from sqlite+aiosqlite:///app.db --to {other}")
+
+
+def test_the_image_has_none_of_it_and_says_so(rendered: Rendered, tmp_path: Path) -> None:
+    project, image = rendered(tmp_path / "project"), tmp_path / "image"
+    dockerfile = (project / "Dockerfile").read_text()
+    for path in re.findall(r"^COPY (\w\S*) \S+$", dockerfile, flags=re.MULTILINE):
+        copy = shutil.copytree if (project / path).is_dir() else shutil.copy
+        image.mkdir(exist_ok=True)
+        copy(project / path, image / path)
+    run(project, "uv sync --quiet --no-dev --no-install-project")
+    python = project / ".venv" / "bin" / "python"
+
+    with pytest.raises(AssertionError, match=":\nThe folder data_copy is not here: run this in"):
+        run(image, f"{python} -m app.core.commands data copy --from a --to b")
+
+    assert {path.name for path in image.iterdir()} == {"app", "migrations", "pyproject.toml"}
+    run(image, f"{python} -c 'import app.main'")
+
+
+def test_the_wheel_has_none_of_it(rendered: Rendered, tmp_path: Path) -> None:
+    project = rendered(tmp_path / "project")
+    run(project, "uv build --quiet --wheel")
+    (wheel,) = (project / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        folders = {name.partition("/")[0] for name in archive.namelist()}
+    assert folders == {"app", next(name for name in folders if name.endswith(".dist-info"))}

@@ -1,11 +1,11 @@
-"""What a copy has to know of each database: how to read it without writing, and how to fill it.
+"""The databases of a copy: how to connect to each kind, as the source and as the target.
 
-The service is on one database, and only `app/core/driver.py` knows which. A copy is between two.
+The service itself knows one database, in `app/core/driver.py`. A copy is between any two.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +16,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.dml import Insert
 
-from app.core.data_copy.errors import DataCopyError, explained
-from app.core.data_copy.values import load_json
+from data_copy.errors import DataCopyError, explained
+from data_copy.values import load_json
 
 Role = Literal["source", "target"]
 DAY_SECONDS = 86_400
@@ -26,23 +26,22 @@ CONNECT_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """One kind of database. Statements for the source, and for the target."""
+    """One kind of database: the statements for it."""
 
     package: str
     connect_args: dict[str, Any]
     url_options: frozenset[str]
     """What its driver takes as it is written. Others, such as TLS, would be ignored or fail."""
     setup: dict[Role, tuple[str, ...]]
-    """Run on a new connection: the source refuses to write, nothing is cut off by a timeout."""
-    begin: dict[Role, str | None]
-    """Begins a transaction, where that is not left to the driver: the source's is a snapshot."""
-    hold: str | None = None
-    """Takes a lock that can be held once in each database, not once in each server."""
-    is_held: str | None = None
+    """Run on a new connection: the source refuses to write, no timeout ends a statement."""
+    begin: dict[Role, str] = field(default_factory=dict)
+    """Begins a transaction, where the driver does not. That of the source is a snapshot."""
+    lock: tuple[str, str] | None = None
+    """Takes a lock of this database, not of its server; asks elsewhere whether it is held."""
     before_emptying: tuple[str, ...] = ()
     after_emptying: tuple[str, ...] = ()
     set_counter: str | None = None
-    """Lets the column count on above its largest value, where the database does not by itself."""
+    """Sets the next key above the largest, where the database does not do so by itself."""
 
 
 POSTGRESQL = Backend(
@@ -58,15 +57,14 @@ POSTGRESQL = Backend(
         ),
         "target": ("SET statement_timeout = 0", "SET lock_timeout = '60s'"),
     },
-    begin={"source": None, "target": None},
-    hold="SELECT pg_try_advisory_lock(:key)",
-    is_held="SELECT NOT pg_try_advisory_lock(:key)",
+    lock=("SELECT pg_try_advisory_lock(:key)", "SELECT NOT pg_try_advisory_lock(:key)"),
     set_counter="SELECT setval(pg_get_serial_sequence(:table, :column), max({column}))"
     " FROM {table} HAVING max({column}) > 0",
 )
 
-# A server with many databases has one set of locks for all. The comments are code: `/*M!` runs on
-# MariaDB only, `/*!80000` on MySQL only. Zero is a key like others, and not the next number.
+# Locks belong to the server, so their names contain the database's. The comments are executed:
+# `/*M!` by MariaDB only, `/*!80000` by MySQL only. Without NO_AUTO_VALUE_ON_ZERO a key 0 would be
+# replaced by the next number.
 MYSQL_LOCK = "SHA2(CONCAT(:key, DATABASE()), 224)"
 MYSQL_SESSION = (
     "SET SESSION time_zone = '+00:00'"
@@ -86,10 +84,12 @@ MYSQL = Backend(
         ),
         "target": (MYSQL_SESSION,),
     },
-    begin={"source": "START TRANSACTION WITH CONSISTENT SNAPSHOT", "target": None},
-    hold=f"SELECT GET_LOCK({MYSQL_LOCK}, 0)",
-    is_held=f"SELECT IS_USED_LOCK({MYSQL_LOCK}) IS NOT NULL",
-    # Rows that refer to rows of their own table cannot be deleted in one statement otherwise.
+    begin={"source": "START TRANSACTION WITH CONSISTENT SNAPSHOT"},
+    lock=(
+        f"SELECT GET_LOCK({MYSQL_LOCK}, 0)",
+        f"SELECT IS_USED_LOCK({MYSQL_LOCK}) IS NOT NULL",
+    ),
+    # Otherwise one statement cannot delete rows that refer to rows of their own table.
     before_emptying=("SET SESSION foreign_key_checks = 0",),
     after_emptying=("SET SESSION foreign_key_checks = 1",),
 )
@@ -102,17 +102,12 @@ SQLITE = Backend(
     begin={"source": "BEGIN", "target": "BEGIN IMMEDIATE"},
 )
 
-# By the first word of a URL.
-BACKENDS = {
-    "postgresql": POSTGRESQL,
-    "mysql": MYSQL,
-    "mariadb": MYSQL,
-    "sqlite": SQLITE,
-}
+# By the name that a URL begins with.
+BACKENDS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL, "sqlite": SQLITE}
 
 
 class ExactInsert(Insert):
-    """An INSERT that sets also what PostgreSQL would number itself: GENERATED ALWAYS."""
+    """An INSERT that also writes columns that are GENERATED ALWAYS AS IDENTITY."""
 
     inherit_cache = True
 
@@ -124,7 +119,7 @@ def override_identity(statement: ExactInsert, compiler: Any, **options: Any) -> 
 
 
 def parse_url(written: str, role: Role) -> URL:
-    """Return the URL with its driver. Raises `DataCopyError`, which does not repeat it."""
+    """Return the URL with its driver. Raises `DataCopyError`, which does not repeat the URL."""
     try:
         url = make_url(written)
     except (ArgumentError, ValueError):
@@ -175,7 +170,7 @@ def create_engine(url: URL, role: Role) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(connection: Connection) -> None:
-        if statement := backend.begin[role]:
+        if statement := backend.begin.get(role):
             connection.exec_driver_sql(statement)
 
     return engine
@@ -183,14 +178,14 @@ def create_engine(url: URL, role: Role) -> AsyncEngine:
 
 @asynccontextmanager
 async def connect(url: URL, role: Role) -> AsyncIterator[AsyncConnection]:
-    """One connection, for the whole copy. What is left of it after an error is cut off."""
+    """One connection for the whole copy. Raises `DataCopyError` if there is none."""
     engine = create_engine(url, role)
     with explained(f"The {role} cannot be reached"):
         connection = await engine.connect()
     try:
         yield connection
     except BaseException:
-        await connection.invalidate()  # else some drivers first read what nobody wants
+        await connection.invalidate()  # otherwise some drivers first read the remaining rows
         raise
     finally:
         await connection.close()

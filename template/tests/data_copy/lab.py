@@ -1,4 +1,4 @@
-"""Tables with every kind of value and reference, and rows for them, for the tests of copies."""
+"""Tables with every kind of value and reference, and rows for them."""
 
 import enum
 from datetime import UTC, date, datetime, time
@@ -73,7 +73,7 @@ PAIRS = Table(
     Column("team", ForeignKey("copy_teams.id"), primary_key=True),
     Column("word", sa.String(50), primary_key=True),
 )
-NUMBERS = Table(  # keys that only the database counts up
+NUMBERS = Table(  # its keys are set by the database only
     "copy_numbers",
     METADATA,
     Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
@@ -87,7 +87,7 @@ VERSION = Table("alembic_version", OTHERS, Column("version_num", sa.String(32)))
 STRANGER = Table("stranger", OTHERS, Column("text", sa.Text))
 
 WORDS = ["", " ", "a", "A", "é", "e\u0301", "🦊", "%s :x \\ ' \"", "null"]
-KEYS = [word for word in WORDS if word != " "]  # as a key, some databases take it for an empty one
+KEYS = [word for word in WORDS if word != " "]  # some databases take it for an equal key of ""
 DOCUMENTS: list[Any] = [{"z": [1, 1.5, None, True], "a": "🦊"}, [], {}, 0, "", False, sa.JSON.NULL]
 ROWS: list[dict[str, Any]] = [
     {"count": -3, "document": sa.null()},
@@ -102,8 +102,8 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-async def make_tables(connection: AsyncConnection) -> None:
-    """All of them, empty, as if a revision had made them."""
+async def create_tables(connection: AsyncConnection) -> None:
+    """Create all tables, empty, as a revision would."""
     for metadata in (METADATA, OTHERS):
         await connection.run_sync(metadata.drop_all)
     await connection.run_sync(METADATA.create_all)
@@ -123,7 +123,7 @@ async def fill(connection: AsyncConnection) -> None:
     matches = PEOPLE.c.id == sa.bindparam("key")
     await connection.execute(PEOPLE.update().where(matches).values(updated_at=PAST), chiefs)
     await connection.execute(TEAMS.update().values(leader=ids[9], updated_at=PAST))
-    for number in range(40, 0, -1):  # one is inside of the one after it
+    for number in range(40, 0, -1):  # each is inside the next one
         await connection.execute(ROOMS.insert().values(id=number, inside=min(40, number + 1)))
     pairs = [{"team": 5, "word": word} for word in KEYS]
     await connection.execute(PAIRS.insert(), pairs)

@@ -1,29 +1,27 @@
 """Copy all data of a service from one database to another, and verify it by reading it back.
 
 The source is read in one snapshot and never written to. The target is written in transactions of
-a batch: what an interruption leaves there is a part of the copy, which `resume` completes.
+one batch each: an interrupted copy leaves whole batches, and `resume` completes it.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import URL, MetaData, func, select, text, tuple_, update
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.data_copy.checks import Existing, check_databases
-from app.core.data_copy.databases import backend_of, connect
-from app.core.data_copy.errors import DataCopyError, explained
-from app.core.data_copy.tables import CopiedTable, tables_in_order
-from app.core.data_copy.values import Checksum, read
+from data_copy.checks import Existing, check_databases
+from data_copy.databases import ExactInsert, backend_of, connect
+from data_copy.errors import DataCopyError, explained
+from data_copy.tables import CopiedTable, tables_in_order
+from data_copy.values import Checksum, read
 
-__all__ = ["DataCopyError", "Progress", "VerifiedTable", "copy_data"]
-
-# What is done with a table, how many of its rows are done, and how many there are.
-Progress = Callable[[Literal["copy", "verify"], str, int, int], None]
+# "copy" or "verify", the name of a table, how many of its rows are done, and how many it has.
+Progress = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,11 @@ async def copy_data(
 ) -> list[VerifiedTable]:
     """Copy the tables of the metadata. Raises `DataCopyError`, also if the copy is not exact.
 
-    Both databases are at `revisions`. `existing` says what becomes of rows in the target.
+    Both databases must be at `revisions`. `existing` is what to do if the target has rows.
     """
     tables = tables_in_order(metadata)
     with warnings.catch_warnings(), explained("The copy was not completed"):
-        # Where decimals are floats. The end shows whether they were kept.
+        # Some databases store decimals as floats. The checksums show whether they were kept.
         warnings.filterwarnings("ignore", "Dialect .* Decimal", SAWarning)
         async with connect(source, "source") as reader, connect(target, "target") as writer:
             await reader.begin()
@@ -67,15 +65,16 @@ async def copy_data(
             if existing == "replace":
                 await empty(writer, tables)
                 full = set()
-            copied = {}
-            for table in tables:
-                copied[table.name] = await copy_table(
+            copied = [
+                await copy_table(
                     reader, writer, table, started=table.name in full, progress=progress
                 )
+                for table in tables
+            ]
             for table in tables:
                 await set_deferred(reader, writer, table)
             await reader.rollback()
-            await count_on(writer, tables)
+            await set_counters(writer, tables)
             return await verify(writer, tables, copied, progress)
 
 
@@ -87,9 +86,9 @@ async def copy_table(
     started: bool,
     progress: Progress,
 ) -> Checksum:
-    """Insert the rows; where some are there, those that are missing.
+    """Insert the rows; if the copy of the table was started, those that are missing.
 
-    Without a primary key nobody knows which are: such a table is there as a whole, or not at all.
+    Without a primary key these cannot be found: such a table is copied in one transaction.
     """
     checksum = table.checksum()
     with explained(f"{table.name} cannot be read"):
@@ -104,11 +103,11 @@ async def copy_table(
                     new = await missing(writer, table, rows) if started else rows
                     if new:
                         values = [
-                            {**dict(zip(table.written, row, strict=False)), **later} for row in new
+                            dict(zip(table.written, row, strict=False)) | later for row in new
                         ]
-                        await writer.execute(table.insert(), values)
+                        await writer.execute(ExactInsert(table.clause), values)
             progress("copy", table.name, checksum.rows, total)
-    if checksum.rows != total:  # a connection that breaks may look like the end of the rows
+    if checksum.rows != total:  # a lost connection may look like the end of the rows
         raise DataCopyError(f"{table.name} cannot be read: {checksum.rows} of {total} rows came.")
     return checksum
 
@@ -120,17 +119,17 @@ async def missing(
     if not table.key:
         return []
     columns = [table.clause.c[name] for name in table.key]
-    places = [table.written.index(name) for name in table.key]
-    keys = [tuple(row[place] for place in places) for row in rows]
-    there = tuple_(*columns).in_(keys)
-    found = {tuple(row) for row in await writer.execute(select(*columns).where(there))}
+    positions = [table.written.index(name) for name in table.key]
+    keys = [tuple(row[position] for position in positions) for row in rows]
+    query = select(*columns).where(tuple_(*columns).in_(keys))
+    found = {tuple(row) for row in await writer.execute(query)}
     return [row for row, key in zip(rows, keys, strict=True) if key not in found]
 
 
 async def set_deferred(
     reader: AsyncConnection, writer: AsyncConnection, table: CopiedTable
 ) -> None:
-    """Set the references to rows that were not there when the row was inserted."""
+    """Set the references to rows that did not exist yet when the row was inserted."""
     if not table.deferred:
         return
     names = [f"key_{name}" for name in table.key] + [f"new_{name}" for name in table.deferred]
@@ -142,27 +141,29 @@ async def set_deferred(
 
 
 async def empty(writer: AsyncConnection, tables: Sequence[CopiedTable]) -> None:
+    """Delete all rows, in one transaction."""
+    backend = backend_of(writer.engine.url)
     with explained("The target cannot be emptied"):
         async with writer.begin():
-            for statement in backend_of(writer.engine.url).before_emptying:
+            for statement in backend.before_emptying:
                 await writer.execute(text(statement))
             for table in tables:
                 if table.deferred:
                     await writer.execute(update(table.clause).values(dict.fromkeys(table.deferred)))
             for table in reversed(tables):
                 await writer.execute(table.clause.delete())
-            for statement in backend_of(writer.engine.url).after_emptying:
+            for statement in backend.after_emptying:
                 await writer.execute(text(statement))
 
 
-async def count_on(writer: AsyncConnection, tables: Sequence[CopiedTable]) -> None:
-    """Let keys that the database counts up go on above the copied ones."""
+async def set_counters(writer: AsyncConnection, tables: Sequence[CopiedTable]) -> None:
+    """Let the database number the next rows from above the copied keys."""
     statement = backend_of(writer.engine.url).set_counter
     if statement is None:
         return
     quote = writer.dialect.identifier_preparer
     for table in tables:
-        with explained(f"The keys of {table.name} cannot be counted on"):
+        with explained(f"The next key of {table.name} cannot be set"):
             async with writer.begin():
                 for name in table.integers:
                     names = {"table": quote.format_table(table.clause), "column": name}
@@ -173,22 +174,23 @@ async def count_on(writer: AsyncConnection, tables: Sequence[CopiedTable]) -> No
 async def verify(
     writer: AsyncConnection,
     tables: Sequence[CopiedTable],
-    copied: dict[str, Checksum],
+    copied: Sequence[Checksum],
     progress: Progress,
 ) -> list[VerifiedTable]:
+    """Read all rows back from the target and compare their checksums with those of the source."""
     verified, different = [], []
-    for table in tables:
-        expected, found = copied[table.name], table.checksum()
+    for table, expected in zip(tables, copied, strict=True):
+        found = table.checksum()
         progress("verify", table.name, 0, expected.rows)
-        async for _ in read(writer, table.select_unordered(), table.name, found.add):
+        async for _ in read(writer, table.clause.select(), table.name, found.add):
             progress("verify", table.name, found.rows, expected.rows)
         await writer.rollback()
-        if (expected.rows, str(expected)) == (found.rows, str(found)):
-            verified.append(VerifiedTable(table.name, found.rows, str(found)))
-        elif expected.rows != found.rows:
+        if expected.rows != found.rows:
             different.append(f"{table.name} ({expected.rows} rows became {found.rows})")
-        else:
+        elif str(expected) != str(found):
             different.append(f"{table.name} (values were changed)")
+        else:
+            verified.append(VerifiedTable(table.name, found.rows, str(found)))
     if different:
         raise DataCopyError(f"The target differs from the source: {', '.join(different)}.")
     return verified
