@@ -1,26 +1,51 @@
-"""The template as it is now, and as it was at each release, ready to be rendered; and servers."""
+"""The template, now and at each release, projects that were rendered from it, and servers."""
 
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-import copier
 import pytest
 
-from tests.edits import edit_as_an_owner
-from tests.repository import ENVIRONMENT, WORK, commit, git, tagged_clone
+from tests.project import Virtualenv
+from tests.projects import Projects, copy_of, make_once
+from tests.repository import ENVIRONMENT, WORK, tagged_clone
 from tests.servers import Servers
 
 # Its tests run in a project.
 collect_ignore = ["owner"]
+# These files run first, the longest tests before all: no worker waits for another at the end.
+LONGEST = ["test_variants.py", "test_updated_projects.py", "test_serving.py", "test_data_copy.py"]
+MEMORY = Path("/dev/shm")
+GIGABYTE = 1024**3
 
 
 class Rendered(Protocol):
     def __call__(self, to: Path, ref: str = ..., /, **answers: str | bool) -> Path: ...
+
+
+def pytest_configure() -> None:
+    """Keeps temporary files in memory where there is room: git is much faster there."""
+    if "TMPDIR" not in os.environ and is_usable(MEMORY):
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+        # uv's cache is on another file system: hard links are not possible.
+        os.environ.setdefault("UV_LINK_MODE", "copy")
+
+
+def is_usable(folder: Path) -> bool:
+    """Whether it has room for this run, and programs can be started from it."""
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize > 8 * GIGABYTE and not found.f_flag & os.ST_NOEXEC
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,17 +68,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
-def make_once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """Makes the folder unless a worker has already; of two at the same time one is first."""
-    if not folder.exists():
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as scratch:
-            made = Path(scratch, folder.name)
-            make(made)
-            with suppress(OSError):
-                made.rename(folder)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def template(shared: Path) -> Path:
     """A clone with each release tagged, and the files as they are here committed as WORK."""
@@ -61,33 +75,28 @@ def template(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rendered(template: Path, shared: Path) -> Rendered:
-    """Renders each (ref, answers) once; who asks gets a copy with a git repository of its own."""
+def projects(template: Path, shared: Path) -> Iterator[Projects]:
+    """Projects that all tests share: to read, or to copy."""
+    projects = Projects(template, shared)
+    yield projects
+    assert projects.changed() == []
+
+
+@pytest.fixture(scope="session")
+def rendered(projects: Projects) -> Rendered:
+    """A rendered project of the test's own, which it may change."""
 
     def render(to: Path, ref: str = WORK, /, **answers: str | bool) -> Path:
-        def copy(where: Path) -> None:
-            copier.run_copy(str(template), where, answers, vcs_ref=ref, defaults=True, quiet=True)
-
-        name = "-".join(["rendered", ref, *(f"{key}={answers[key]}" for key in sorted(answers))])
-        shutil.copytree(make_once(shared / name, copy), to, symlinks=True)
-        git("init", "--quiet", cwd=to)
-        commit(to)
-        # As a colleague's clone has it: without the folders that are empty.
-        git("clean", "--force", "-d", "--quiet", cwd=to)
-        return to
+        return copy_of(projects.rendered(ref, **answers), to)
 
     return render
 
 
-@pytest.fixture(scope="session")
-def edited(rendered: Rendered) -> Rendered:
-    """As `rendered`, and then an owner has worked on it."""
-
-    def edit(to: Path, ref: str = WORK, /, **answers: str | bool) -> Path:
-        edit_as_an_owner(rendered(to, ref, **answers))
-        return to
-
-    return edit
+@pytest.fixture
+def virtualenv(shared: Path) -> Iterator[Virtualenv]:
+    """An environment for a project, taken over from an earlier test if one is free."""
+    with ExitStack() as stack:
+        yield Virtualenv(shared, stack)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

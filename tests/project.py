@@ -1,5 +1,7 @@
 """Runs commands in a rendering as its owner would, with nothing of the template's around them."""
 
+import fcntl
+import itertools
 import os
 import shlex
 import signal
@@ -7,7 +9,7 @@ import socket
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -65,9 +67,46 @@ def run(project: Path, command: str, variables: Mapping[str, str] | None = None)
     return printed
 
 
-def run_suite(project: Path, variables: Mapping[str, str]) -> str:
+class Virtualenv:
+    """Environments that are used again, by one test at a time, and mypy's caches for them.
+
+    Projects on different databases take turns in one: nearly all of their packages are the same.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.stack = stack
+
+    def __call__(
+        self, project: Path, python: Path | None = None, resolution: str = "highest"
+    ) -> dict[str, str]:
+        """Installs exactly what the project asks for; returns the variables for its commands."""
+        name = f"environment-{python.name if python else 'default'}-{resolution}"
+        numbered = (f"{self.folder / name}-{number}" for number in itertools.count())
+        path = next(each for each in numbered if self.is_reserved(each))
+        variables = {
+            "UV_PROJECT_ENVIRONMENT": path,
+            "UV_RESOLUTION": resolution,
+            "MYPY_CACHE_DIR": f"{path}-mypy",
+            **({"UV_PYTHON": str(python)} if python else {}),
+        }
+        run(project, "uv sync --quiet", variables)
+        return variables
+
+    def is_reserved(self, path: str) -> bool:
+        """Until the end of the stack, unless another test has it."""
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT)
+        self.stack.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def run_suite(project: Path, variables: Mapping[str, str], options: str = "-n0") -> str:
     """Runs the project's own tests; returns how many there were and how long they took."""
-    run(project, "uv run pytest --junitxml=report.xml", variables)
+    run(project, f"uv run pytest --junitxml=report.xml {options}", variables)
     suite = next(ET.parse(project / "report.xml").iter("testsuite"))
     if skipped := int(suite.attrib["skipped"]):  # it proves nothing
         missing(f"{skipped} tests of a rendering; `uv run pytest -rs` in it says why")

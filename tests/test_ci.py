@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from tests.conftest import Rendered
 from tests.project import run
+from tests.projects import Projects
 from tests.repository import DRIVERS, RELEASES, commit
 from tests.updates import answers, contents, not_owned, update
 
@@ -37,18 +38,18 @@ def load(file: Path) -> Any:
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("ci", FILES)
 def test_each_system_has_its_files_and_they_hold_to_its_schema(
-    rendered: Rendered, tmp_path: Path, ci: str, driver: str
+    projects: Projects, ci: str, driver: str
 ) -> None:
-    project = rendered(tmp_path / "project", ci=ci, driver=driver)
+    project = projects.rendered(ci=ci, driver=driver)
     assert ci_files(project) == FILES[ci]
     for path in FILES[ci]:
         run(project, f"{sys.executable} -m check_jsonschema {SCHEMAS[ci]} {path}")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_both_systems_run_the_same_checks(rendered: Rendered, tmp_path: Path, driver: str) -> None:
-    github = rendered(tmp_path / "github", ci="github", driver=driver)
-    gitlab = rendered(tmp_path / "gitlab", ci="gitlab", driver=driver)
+def test_both_systems_run_the_same_checks(projects: Projects, driver: str) -> None:
+    github = projects.rendered(ci="github", driver=driver)
+    gitlab = projects.rendered(ci="gitlab", driver=driver)
     workflow = load(github / ".github" / "workflows" / "ci.yml")
     steps = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
     job = load(gitlab / ".gitlab-ci.yml")["check"]
@@ -60,10 +61,8 @@ def test_both_systems_run_the_same_checks(rendered: Rendered, tmp_path: Path, dr
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "aiomysql"])
-def test_the_database_of_gitlab_is_the_one_for_development(
-    rendered: Rendered, tmp_path: Path, driver: str
-) -> None:
-    project = rendered(tmp_path / "project", ci="gitlab", driver=driver)
+def test_the_database_of_gitlab_is_the_one_for_development(projects: Projects, driver: str) -> None:
+    project = projects.rendered(ci="gitlab", driver=driver)
     job = load(project / ".gitlab-ci.yml")["check"]
     [service] = job["services"]
     development = load(project / "compose.yaml")["services"]["database"]
@@ -75,39 +74,33 @@ def test_the_database_of_gitlab_is_the_one_for_development(
     assert {url.username, url.password, url.database} <= given
 
 
-def test_sqlite_has_no_service(rendered: Rendered, tmp_path: Path) -> None:
-    project = rendered(tmp_path / "project", ci="gitlab", driver="aiosqlite")
+def test_sqlite_has_no_service(projects: Projects) -> None:
+    project = projects.rendered(ci="gitlab", driver="aiosqlite")
     assert not {"services", "variables"} & load(project / ".gitlab-ci.yml")["check"].keys()
 
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.permutations(FILES, 2)))
 def test_switching_the_system_makes_a_fresh_project_of_the_other(
-    rendered: Rendered, tmp_path: Path, old: str, new: str
+    projects: Projects, old: str, new: str
 ) -> None:
-    project = rendered(tmp_path / "project", ci=old)
-    update(project, copier.VcsRef.CURRENT, ci=new)
-    assert contents(project) == contents(rendered(tmp_path / "fresh", ci=new))
+    project = projects.updated(projects.rendered(ci=old), copier.VcsRef.CURRENT, ci=new)
+    assert contents(project) == contents(projects.rendered(ci=new))
 
 
 @pytest.mark.parametrize("ci", FILES)
 @pytest.mark.parametrize("version", RELEASES)
-def test_an_update_can_choose_the_system(
-    rendered: Rendered, tmp_path: Path, version: str, ci: str
-) -> None:
-    project = rendered(tmp_path / "project", f"v{version}")
-    update(project, ci=ci)
-    assert not_owned(project) == not_owned(rendered(tmp_path / "fresh", ci=ci))
+def test_an_update_can_choose_the_system(projects: Projects, version: str, ci: str) -> None:
+    project = projects.updated(projects.rendered(f"v{version}"), ci=ci)
+    assert not_owned(project) == not_owned(projects.rendered(ci=ci))
 
 
 @pytest.mark.parametrize("ci", FILES)
 @pytest.mark.parametrize("version", [each for each in RELEASES if each != "0.1.0"])
 def test_an_update_keeps_what_the_owner_did_on_each_system(
-    edited: Rendered, tmp_path: Path, version: str, ci: str
+    projects: Projects, version: str, ci: str
 ) -> None:
-    project = edited(tmp_path / "project", f"v{version}", ci=ci)
-    update(project)
-    fresh = edited(tmp_path / "fresh", ci=ci)
-    assert not_owned(project) == not_owned(fresh)
+    project = projects.updated(projects.edited(f"v{version}", ci=ci))
+    assert not_owned(project) == not_owned(projects.edited(ci=ci))
 
 
 def test_switching_the_system_keeps_the_owners_workflows(
@@ -122,19 +115,16 @@ def test_switching_the_system_keeps_the_owners_workflows(
     assert own.read_text() == "# ours\n"
 
 
-def test_the_owners_jobs_on_gitlab_stand_below_the_anchor(
-    rendered: Rendered, tmp_path: Path
-) -> None:
-    project = rendered(tmp_path / "project", ci="gitlab")
+def test_the_owners_jobs_on_gitlab_stand_below_the_anchor(projects: Projects) -> None:
+    project = projects.rendered(ci="gitlab")
     assert (project / ".gitlab-ci.yml").read_text().endswith("\n# your jobs below\n")
 
 
-def test_a_project_without_the_question_stays_on_github(rendered: Rendered, tmp_path: Path) -> None:
+def test_a_project_without_the_question_stays_on_github(projects: Projects) -> None:
     """Releases before 0.2.0 did not ask."""
-    project = rendered(tmp_path / "project", "v0.1.0")
-    checks = project / ".github" / "workflows" / "ci.yml"
-    before = checks.read_bytes()
-    update(project)
+    before = projects.rendered("v0.1.0")
+    project = projects.updated(before)
     assert answers(project)["ci"] == "github"
-    assert checks.read_bytes() == before
+    checks = Path(".github", "workflows", "ci.yml")
+    assert (project / checks).read_bytes() == (before / checks).read_bytes()
     assert ci_files(project) == FILES["github"]

@@ -8,8 +8,8 @@ import griffe
 import pytest
 
 from tests.compatibility import incompatible, unannounced
-from tests.conftest import Rendered
 from tests.interface import load
+from tests.projects import Projects
 from tests.repository import DRIVERS
 
 BULK, DATABASE, SETTINGS = "app/core/bulk.py", "app/core/database.py", "app/core/settings.py"
@@ -114,9 +114,8 @@ HARMLESS = {
 
 
 @pytest.fixture(scope="session")
-def project(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    to = tmp_path_factory.mktemp("interface") / "project"
-    return rendered(to, driver=DRIVERS[0], examples=True)
+def project(projects: Projects) -> Path:
+    return projects.rendered(driver=DRIVERS[0], examples=True)
 
 
 @cache

@@ -15,9 +15,11 @@ import pytest
 import yaml
 from copier.errors import DirtyLocalWarning
 
-from tests.conftest import Rendered
+from tests.projects import Projects
 from tests.repository import DRIVERS, TOP, WORK, commit, git
+from tests.updates import files
 
+pytestmark = pytest.mark.quick
 SAMPLES = ("users", "posts", "orders", "accounts")
 # Words that belong to one database only, in lower case.
 WORDS = {
@@ -25,12 +27,6 @@ WORDS = {
     "aiomysql": ("aiomysql", "mysql", "mariadb", "innodb"),
     "aiosqlite": ("aiosqlite", "sqlite"),
 }
-
-
-def files(project: Path) -> dict[str, Path]:
-    """What git would commit, by path."""
-    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=project)
-    return {path: project / path for path in listed.split("\0") if path}
 
 
 def copy(source: str, to: Path, **options: str) -> dict[str, object]:
@@ -101,10 +97,8 @@ def test_the_message_names_the_next_commands(
 @pytest.mark.parametrize("examples", [True, False])
 @pytest.mark.parametrize("driver", DRIVERS)
 class TestRendering:
-    def test_has_no_leftovers(
-        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
-    ) -> None:
-        project = rendered(tmp_path / "project", driver=driver, examples=examples)
+    def test_has_no_leftovers(self, projects: Projects, driver: str, examples: bool) -> None:
+        project = projects.rendered(driver=driver, examples=examples)
         for path, file in files(project).items():
             text = file.read_text(encoding="utf-8")  # there is nothing binary
             # `${{ … }}` is GitHub's.
@@ -119,9 +113,9 @@ class TestRendering:
         assert not any("jinja" in path or path.startswith("_") for path in files(project))
 
     def test_ignores_none_of_its_own_files(
-        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
+        self, projects: Projects, driver: str, examples: bool
     ) -> None:
-        project = rendered(tmp_path / "project", driver=driver, examples=examples)
+        project = projects.rendered(driver=driver, examples=examples)
         assert git("status", "--short", "--ignored", cwd=project) == ""
         assert git("ls-files", "--cached", "--ignored", "--exclude-standard", cwd=project) == ""
 
@@ -134,15 +128,13 @@ class TestRendering:
         folders = [path for path in to.rglob("*") if path.is_dir()]
         assert [path for path in folders if not any(path.iterdir())] == []
 
-    def test_parses(self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool) -> None:
-        project = rendered(tmp_path / "project", driver=driver, examples=examples)
+    def test_parses(self, projects: Projects, driver: str, examples: bool) -> None:
+        project = projects.rendered(driver=driver, examples=examples)
         for file in files(project).values():
             parse(file)
 
-    def test_knows_one_database(
-        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
-    ) -> None:
-        project = rendered(tmp_path / "project", driver=driver, examples=examples)
+    def test_knows_one_database(self, projects: Projects, driver: str, examples: bool) -> None:
+        project = projects.rendered(driver=driver, examples=examples)
         foreign = [word for other in DRIVERS if other != driver for word in WORDS[other]]
         found = [
             f"{path}:{number}: {line.strip()}"
@@ -154,9 +146,9 @@ class TestRendering:
         assert found == []
 
     def test_has_the_samples_it_was_asked_for(
-        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
+        self, projects: Projects, driver: str, examples: bool
     ) -> None:
-        project = rendered(tmp_path / "project", driver=driver, examples=examples)
+        project = projects.rendered(driver=driver, examples=examples)
         expected = sorted(SAMPLES) if examples else []
         for folder in ("app/domains", "tests/domains"):
             domains = sorted(path.name for path in (project / folder).iterdir() if path.is_dir())
@@ -169,9 +161,9 @@ class TestRendering:
         assert examples == any(sample.search(text) for text in code.values())
 
 
-def test_a_sample_needs_no_other_but_users(rendered: Rendered, tmp_path: Path) -> None:
+def test_a_sample_needs_no_other_but_users(projects: Projects) -> None:
     """So that an owner can delete each of them: its two folders, its line, its tables."""
-    project = rendered(tmp_path / "project")
+    project = projects.rendered()
     needed = {
         (sample, name)
         for sample in SAMPLES

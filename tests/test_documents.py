@@ -3,13 +3,15 @@
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Rendered
-from tests.project import run
+from tests.project import Virtualenv, run
+from tests.projects import Projects
 from tests.repository import DRIVERS, TOP
 
 FILE_TYPES = "cfg|example|ini|lock|mako|md|py|toml|yaml|yml"
@@ -65,24 +67,20 @@ def missing_paths(document: Path, *roots: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_files_and_tests_that_a_document_names_exist(
-    rendered: Rendered, tmp_path: Path, driver: str
-) -> None:
-    project = rendered(tmp_path / "project", driver=driver)
+def test_files_and_tests_that_a_document_names_exist(projects: Projects, driver: str) -> None:
+    project = projects.rendered(driver=driver)
     missing = [(file.name, missing_paths(file, project)) for file in documents(project)]
     assert [(name, paths) for name, paths in missing if paths] == []
 
 
-def test_files_that_the_template_names_exist(rendered: Rendered, tmp_path: Path) -> None:
-    project = rendered(tmp_path / "project", driver="asyncpg")
+def test_files_that_the_template_names_exist(projects: Projects) -> None:
+    project = projects.rendered(driver="asyncpg")
     assert missing_paths(TOP / "README.md", TOP, project) == []
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_the_catalogue_of_patterns_has_all_rows(
-    rendered: Rendered, tmp_path: Path, driver: str
-) -> None:
-    project = rendered(tmp_path / "project", driver=driver)
+def test_the_catalogue_of_patterns_has_all_rows(projects: Projects, driver: str) -> None:
+    project = projects.rendered(driver=driver)
     text = (project / "docs" / "patterns.md").read_text()
     rows = dict(re.findall(r"^\| *(\d+) *\|(.*)$", text, flags=re.MULTILINE))
     assert {int(number) for number in rows} >= ROWS
@@ -90,31 +88,36 @@ def test_the_catalogue_of_patterns_has_all_rows(
     assert unproven == []
 
 
-def test_commands_that_a_rendering_names_exist(rendered: Rendered, tmp_path: Path) -> None:
+def test_commands_that_a_rendering_names_exist(
+    projects: Projects, rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
+) -> None:
     named: dict[str, str] = {}
     for driver in DRIVERS:
-        project = rendered(tmp_path / driver, driver=driver)
-        for document in documents(project):
+        for document in documents(projects.rendered(driver=driver)):
             named |= dict.fromkeys(commands(document), document.name)
     assert len(named) >= 5
-    run(project, "uv sync --quiet")
-    problems = [problem for command in named for problem in command_problems(project, command)]
-    assert problems == []
+    project = rendered(tmp_path / "project")
+    variables = virtualenv(project)
+    problems = [command_problems(project, command, variables) for command in named]
+    assert [*chain.from_iterable(problems)] == []
 
 
-def test_commands_that_the_template_names_exist(rendered: Rendered, tmp_path: Path) -> None:
+def test_commands_that_the_template_names_exist(
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
+) -> None:
     """Here, or in a rendering."""
     project = rendered(tmp_path / "project")
+    variables = virtualenv(project)
     named = [command.replace(".tools/bin/", "") for command in commands(TOP / "README.md")]
     assert "uv run pytest" in named
     problems = [
-        [*command_problems(TOP, command)] and [*command_problems(project, command)]
+        [*command_problems(TOP, command, {})] and [*command_problems(project, command, variables)]
         for command in named
     ]
     assert [problem for problem in problems if problem] == []
 
 
-def command_problems(project: Path, command: str) -> Iterator[str]:
+def command_problems(project: Path, command: str, variables: Mapping[str, str]) -> Iterator[str]:
     """Asks the program for help on its subcommand, where all of the options must stand."""
     words = shlex.split(command)
     # The README's commands for another directory are run by tests/test_serving.py.
@@ -128,7 +131,8 @@ def command_problems(project: Path, command: str) -> Iterator[str]:
     subcommands = [word for word in words if re.match(r"[a-z]", word)]
     asked = shlex.join(subcommands[: DEPTHS.get(words[0], 1)])
     try:
-        text = run(project, f"uv run {asked} --help", {"COLUMNS": "300", "NO_COLOR": "1"})
+        wide = {"COLUMNS": "300", "NO_COLOR": "1", **variables}
+        text = run(project, f"uv run {asked} --help", wide)
     except AssertionError as error:
         yield f"`{command}`: {error}"
         return

@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility import actual, incompatible, unannounced
-from tests.conftest import Rendered
 from tests.interface import OFFERED, RECORD, interface, load, members
+from tests.projects import Projects
 from tests.repository import DRIVERS, PRESENT, RELEASES, notes_since
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_the_recorded_interface_is_that_of_each_driver(
-    rendered: Rendered, tmp_path: Path, driver: str
-) -> None:
-    found = interface(rendered(tmp_path / "project", driver=driver, examples=True))
+def test_the_recorded_interface_is_that_of_each_driver(projects: Projects, driver: str) -> None:
+    found = interface(projects.rendered(driver=driver, examples=True))
     assert found == RECORD.read_text(), (
         "Run `uv run python -m tests.interface`, and look at the diff."
     )
@@ -24,15 +22,15 @@ def test_the_recorded_interface_is_that_of_each_driver(
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("version", RELEASES)
 def test_nothing_that_a_release_offered_is_gone(
-    rendered: Rendered, tmp_path: Path, version: str, driver: str
+    projects: Projects, version: str, driver: str
 ) -> None:
-    before = load(rendered(tmp_path / "before", f"v{version}", driver=driver, examples=True))
-    now = load(rendered(tmp_path / "now", driver=driver, examples=True))
+    before = load(projects.rendered(f"v{version}", driver=driver, examples=True))
+    now = load(projects.rendered(driver=driver, examples=True))
     assert unannounced(incompatible(before, now), version, PRESENT, notes_since(version)) == []
 
 
-def test_what_the_samples_import_is_offered(rendered: Rendered, tmp_path: Path) -> None:
-    project = rendered(tmp_path / "project", driver=DRIVERS[0], examples=True)
+def test_what_the_samples_import_is_offered(projects: Projects) -> None:
+    project = projects.rendered(driver=DRIVERS[0], examples=True)
     offered = {
         member.path
         for module in load(project)

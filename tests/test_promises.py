@@ -15,9 +15,10 @@ import pathspec
 import pytest
 
 from tests.conftest import Rendered
+from tests.projects import Projects
 from tests.questions import checkout, owned_paths
 from tests.repository import DRIVERS, PRESENT, RELEASES, TOP, WORK, git, notes_since
-from tests.test_copy import files
+from tests.updates import files
 
 MOVED = re.compile(r"^- Moved: `([^`]+)` → `([^`]+)`$", flags=re.MULTILINE)
 # Samples: they are the owner's, and nothing of the template needs them.
@@ -38,20 +39,20 @@ def missing(before: set[str], now: set[str], notes: str) -> list[str]:
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("version", RELEASES)
 def test_each_path_of_a_release_is_still_there(
-    rendered: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
+    projects: Projects, version: str, driver: str, examples: bool
 ) -> None:
-    before = rendered(tmp_path / "before", f"v{version}", driver=driver, examples=examples)
-    now = rendered(tmp_path / "now", driver=driver, examples=examples)
+    before = projects.rendered(f"v{version}", driver=driver, examples=examples)
+    now = projects.rendered(driver=driver, examples=examples)
     assert missing({*files(before)}, {*files(now)}, notes_since(version)) == []
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("version", RELEASES)
 def test_each_anchor_of_a_release_is_still_the_end_of_its_list(
-    rendered: Rendered, tmp_path: Path, version: str, driver: str
+    projects: Projects, version: str, driver: str
 ) -> None:
-    before = rendered(tmp_path / "before", f"v{version}", driver=driver, examples=True)
-    now = rendered(tmp_path / "now", driver=driver, examples=True)
+    before = projects.rendered(f"v{version}", driver=driver, examples=True)
+    now = projects.rendered(driver=driver, examples=True)
     assert anchors(before) - anchors(now) == Counter()
     assert anchors(before).total() >= 3
     assert below_anchors(now) == []
@@ -94,9 +95,9 @@ def test_a_line_below_an_anchor_is_found(rendered: Rendered, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("version", RELEASES)
 def test_a_path_stays_with_its_owner(
-    template: Path, rendered: Rendered, tmp_path: Path, version: str
+    template: Path, projects: Projects, tmp_path: Path, version: str
 ) -> None:
-    release = rendered(tmp_path / "project", f"v{version}", driver=DRIVERS[0], examples=True)
+    release = projects.rendered(f"v{version}", driver=DRIVERS[0], examples=True)
     before = owned_paths(checkout(template, f"v{version}", tmp_path / "before"))
     now = owned_paths(checkout(template, WORK, tmp_path / "now"))
     assert changed_hands({*files(release)}, before, now) == set()
@@ -118,11 +119,9 @@ def test_a_path_that_changes_hands_is_found() -> None:
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_the_first_revision_keeps_its_name(
-    rendered: Rendered, tmp_path: Path, version: str
-) -> None:
-    before = rendered(tmp_path / "before", f"v{version}", driver=DRIVERS[0], examples=True)
-    now = rendered(tmp_path / "now", driver=DRIVERS[0], examples=True)
+def test_the_first_revision_keeps_its_name(projects: Projects, version: str) -> None:
+    before = projects.rendered(f"v{version}", driver=DRIVERS[0], examples=True)
+    now = projects.rendered(driver=DRIVERS[0], examples=True)
     assert revision(before) == revision(now)
 
 
@@ -147,11 +146,11 @@ def number(version: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("version", RELEASES)
 def test_a_new_table_of_the_package_is_announced(
-    rendered: Rendered, tmp_path: Path, version: str, driver: str
+    projects: Projects, version: str, driver: str
 ) -> None:
     """An owner may have one of that name, and a file with both is not TOML."""
-    before = rendered(tmp_path / "before", f"v{version}", driver=driver, examples=True)
-    now = rendered(tmp_path / "now", driver=driver, examples=True)
+    before = projects.rendered(f"v{version}", driver=driver, examples=True)
+    now = projects.rendered(driver=driver, examples=True)
     notes = notes_since(version)
     assert [table for table in tables(now) - tables(before) if f"`{table}`" not in notes] == []
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import Rendered
-from tests.project import arguments, environment, free_port, run
+from tests.project import Virtualenv, arguments, environment, free_port, run
 from tests.repository import git
 
 STARTUP_SECONDS = 60
@@ -36,7 +36,7 @@ class Service:
 
 @contextmanager
 def serving(
-    project: Path, command: str = COMMANDS[0], variables: Mapping[str, str] | None = None
+    project: Path, variables: Mapping[str, str], command: str = COMMANDS[0]
 ) -> Iterator[Service]:
     """Waits until the process is alive, whatever its database does."""
     port = free_port()
@@ -46,7 +46,7 @@ def serving(
         subprocess.Popen(
             arguments(command.format(port=port)),
             cwd=project,
-            env=environment(variables or {}),
+            env=environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -78,16 +78,19 @@ def test_the_first_command_of_the_readme_serves_a_service(template: Path, tmp_pa
     block = (clone / "README.md").read_text().split("```sh\n")[1].split("```")[0]
     prepare, serve = block.strip().rsplit(" &&\n", maxsplit=1)
     run(clone, f"bash -c {shlex.quote(prepare)}")
-    with serving(clone, f"{serve} --port {{port}}") as service:
+    with serving(clone, {}, f"{serve} --port {{port}}") as service:
         assert service.client.get("/health/ready").status_code == 200
         assert service.client.get("/users").json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_migrated_service_answers(rendered: Rendered, tmp_path: Path, command: str) -> None:
+def test_a_migrated_service_answers(
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path, command: str
+) -> None:
     project = rendered(tmp_path / "project")
-    run(project, "uv run alembic upgrade head")
-    with serving(project, command) as service:
+    settings = virtualenv(project)
+    run(project, "uv run alembic upgrade head", settings)
+    with serving(project, settings, command) as service:
         client = service.client
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 200
@@ -100,10 +103,13 @@ def test_a_migrated_service_answers(rendered: Rendered, tmp_path: Path, command:
         assert client.get("/docs").status_code == 200
 
 
-def test_an_empty_service_answers(rendered: Rendered, tmp_path: Path) -> None:
+def test_an_empty_service_answers(
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
+) -> None:
     project = rendered(tmp_path / "project", examples=False)
-    run(project, "uv run alembic upgrade head")
-    with serving(project) as service:
+    settings = virtualenv(project)
+    run(project, "uv run alembic upgrade head", settings)
+    with serving(project, settings) as service:
         assert service.client.get("/health/ready").status_code == 200
         assert set(service.client.get("/openapi.json").json()["paths"]) == {
             "/health/live",
@@ -112,10 +118,10 @@ def test_an_empty_service_answers(rendered: Rendered, tmp_path: Path) -> None:
 
 
 def test_a_service_without_its_tables_is_alive_and_says_what_to_run(
-    rendered: Rendered, tmp_path: Path
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
 ) -> None:
     project = rendered(tmp_path / "project")
-    with serving(project) as service:
+    with serving(project, virtualenv(project)) as service:
         assert service.client.get("/health/live").status_code == 200
         assert service.client.get("/health/ready").status_code == 503
         assert "alembic upgrade head" in service.log()
@@ -123,10 +129,10 @@ def test_a_service_without_its_tables_is_alive_and_says_what_to_run(
 
 @pytest.mark.parametrize("driver", DOWN)
 def test_a_service_without_its_database_is_alive_and_says_what_to_do(
-    rendered: Rendered, tmp_path: Path, driver: str
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path, driver: str
 ) -> None:
     project = rendered(tmp_path / "project", driver=driver)
-    with serving(project, variables={"DATABASE_URL": DOWN[driver]}) as service:
+    with serving(project, {**virtualenv(project), "DATABASE_URL": DOWN[driver]}) as service:
         assert service.client.get("/health/live").status_code == 200
         assert service.client.get("/health/ready").status_code == 503
         assert re.search("docker compose up|DATABASE_URL", service.log())

@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import Rendered
 from tests.project import run
+from tests.projects import Projects
 from tests.repository import DRIVERS, readme_commands
-from tests.updates import answers, contents, not_owned, owned, update
+from tests.updates import answers, contents, not_owned, owned
 
 PAIRS = list(itertools.permutations(DRIVERS, 2))
 
@@ -18,23 +19,22 @@ PAIRS = list(itertools.permutations(DRIVERS, 2))
 @pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_an_untouched_project_becomes_a_fresh_one_on_the_other_database(
-    rendered: Rendered, tmp_path: Path, old: str, new: str, examples: bool
+    projects: Projects, old: str, new: str, examples: bool
 ) -> None:
-    project = rendered(tmp_path / "project", driver=old, examples=examples)
-    update(project, copier.VcsRef.CURRENT, driver=new)
-    fresh = rendered(tmp_path / "fresh", driver=new, examples=examples)
+    before = projects.rendered(driver=old, examples=examples)
+    project = projects.updated(before, copier.VcsRef.CURRENT, driver=new)
+    fresh = projects.rendered(driver=new, examples=examples)
     assert contents(project) == contents(fresh)
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_the_owners_edits_move_to_the_other_database(
-    edited: Rendered, tmp_path: Path, old: str, new: str
+    projects: Projects, old: str, new: str
 ) -> None:
-    project = edited(tmp_path / "project", driver=old)
-    before = owned(project)
-    update(project, copier.VcsRef.CURRENT, driver=new)
-    fresh = edited(tmp_path / "fresh", driver=new)
-    assert owned(project) == before == owned(fresh)
+    before = projects.edited(driver=old)
+    project = projects.updated(before, copier.VcsRef.CURRENT, driver=new)
+    fresh = projects.edited(driver=new)
+    assert owned(project) == owned(before) == owned(fresh)
     for path, text in not_owned(fresh).items():
         # Who had no server had no compose file to edit.
         assert (project / path).read_bytes() == text or (path, old) == ("compose.yaml", "aiosqlite")
@@ -45,18 +45,22 @@ def test_the_owners_edits_move_to_the_other_database(
 @pytest.mark.parametrize("examples", [True, False], ids=["on", "off"])
 class TestSamples:
     def test_belong_to_the_owner_whatever_the_answer_becomes(
-        self, edited: Rendered, tmp_path: Path, driver: str, examples: bool
+        self, projects: Projects, driver: str, examples: bool
     ) -> None:
-        project = edited(tmp_path / "project", driver=driver, examples=not examples)
-        before = owned(project)
-        update(project, copier.VcsRef.CURRENT, examples=examples)
-        fresh = edited(tmp_path / "fresh", driver=driver, examples=examples)
-        assert owned(project) == before
+        before = projects.edited(driver=driver, examples=not examples)
+        project = projects.updated(before, copier.VcsRef.CURRENT, examples=examples)
+        fresh = projects.edited(driver=driver, examples=examples)
+        assert owned(project) == owned(before)
         assert not_owned(project) == not_owned(fresh)
         assert answers(project)["examples"] == examples
 
     def test_come_and_go_by_the_commands_of_the_readme(
-        self, rendered: Rendered, tmp_path: Path, driver: str, examples: bool
+        self,
+        rendered: Rendered,
+        projects: Projects,
+        tmp_path: Path,
+        driver: str,
+        examples: bool,
     ) -> None:
         project = rendered(tmp_path / "project", driver=driver, examples=not examples)
         remove, recopy = readme_commands("### The samples, later")
@@ -74,5 +78,5 @@ class TestSamples:
             overwrite=True,
             quiet=True,
         )
-        fresh = rendered(tmp_path / "fresh", driver=driver, examples=examples)
+        fresh = projects.rendered(driver=driver, examples=examples)
         assert contents(project) == contents(fresh)

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Rendered
 from tests.edits import DELETED, change
 from tests.project import run
+from tests.projects import Projects
 from tests.repository import DRIVERS, RELEASES, commit, git
 from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, update
 
@@ -24,31 +25,26 @@ from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned
 @pytest.mark.parametrize("version", RELEASES)
 class TestUpdate:
     def test_makes_an_untouched_project_a_fresh_one(
-        self, rendered: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
+        self, projects: Projects, version: str, driver: str, examples: bool
     ) -> None:
         chosen: Answers = {"driver": driver, "examples": examples}
-        project = rendered(tmp_path / "project", f"v{version}", **chosen)
-        given, before = answers(project), owned(project)
-        update(project)
-        assert not_owned(project) == not_owned(rendered(tmp_path / "fresh", **chosen))
-        assert owned(project) == before
+        before = projects.rendered(f"v{version}", **chosen)
+        project = projects.updated(before)
+        assert not_owned(project) == not_owned(projects.rendered(**chosen))
+        assert owned(project) == owned(before)
+        given = answers(before)
         assert {name: answers(project)[name] for name in given} == given
-
-        updated = contents(project)
-        update(project)
-        assert contents(project) == updated
+        assert contents(projects.updated(project)) == contents(project)
 
     def test_keeps_what_the_owner_did(
-        self, edited: Rendered, tmp_path: Path, version: str, driver: str, examples: bool
+        self, projects: Projects, version: str, driver: str, examples: bool
     ) -> None:
         """Afterwards it is as if the owner had started from the newest version."""
         chosen: Answers = {"driver": driver, "examples": examples}
-        project = edited(tmp_path / "project", f"v{version}", **chosen)
-        before = owned(project)
-        update(project)
-        fresh = edited(tmp_path / "fresh", **chosen)
-        assert not_owned(project) == not_owned(fresh)
-        assert owned(project) == before
+        before = projects.edited(f"v{version}", **chosen)
+        project = projects.updated(before)
+        assert not_owned(project) == not_owned(projects.edited(**chosen))
+        assert owned(project) == owned(before)
         assert not any((project / path).exists() for path in DELETED)
 
 
@@ -83,7 +79,7 @@ def copier_command(folder: Path, command: str) -> str:
 
 @pytest.mark.parametrize("version", RELEASES)
 def test_a_project_in_a_folder_of_a_repository_is_updated(
-    rendered: Rendered, tmp_path: Path, version: str
+    rendered: Rendered, projects: Projects, tmp_path: Path, version: str
 ) -> None:
     project = rendered(tmp_path / "repository" / "services" / "ours", f"v{version}")
     shutil.rmtree(project / ".git")
@@ -94,7 +90,7 @@ def test_a_project_in_a_folder_of_a_repository_is_updated(
 
     update(project)
 
-    assert not_owned(project) == not_owned(rendered(tmp_path / "fresh"))
+    assert not_owned(project) == not_owned(projects.rendered())
     assert (project.parents[1] / "README.md").read_text() == "Work in progress elsewhere.\n"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Rendered
 from tests.machine import newest_python, oldest_python, real_mysql
-from tests.project import run, run_suite
+from tests.project import Virtualenv, run, run_suite
 from tests.repository import DRIVERS
 from tests.servers import Servers, path_with, version, written
 
@@ -46,6 +46,7 @@ for name in DRIVERS:
 def test_a_rendering_passes_its_own_checks(
     rendered: Rendered,
     servers: Servers,
+    virtualenv: Virtualenv,
     tmp_path: Path,
     variant: Variant,
     record_property: Callable[[str, object], None],
@@ -53,8 +54,7 @@ def test_a_rendering_passes_its_own_checks(
     python, programs = variant.python(), real_mysql() if variant.on_mysql else None
     database = servers.create_database(variant.driver, programs)
     project = rendered(tmp_path / "project", driver=variant.driver, examples=variant.examples)
-    settings = {"UV_PYTHON": str(python), "UV_RESOLUTION": variant.resolution}
-    run(project, "uv sync --quiet", settings)
+    settings = virtualenv(project, python, variant.resolution)
     run(project, "uv run ruff check", settings)
     run(project, "uv run ruff format --check", settings)
     run(project, "uv run mypy", settings)
@@ -64,8 +64,10 @@ def test_a_rendering_passes_its_own_checks(
     run(project, "uv run alembic check", migrate)
 
     if variant.own_server:
+        # As an owner runs it: with a server and workers of its own.
         settings["PATH"] = path_with(programs)
+        counted = run_suite(project, settings, options="")
     else:
-        # Its workers append their names to this one's.
         settings["TEST_DATABASE_URL"] = written(database)
-    record_property("result", f"{run_suite(project, settings)}, {version(database)}")
+        counted = run_suite(project, settings)
+    record_property("result", f"{counted}, {version(database)}")

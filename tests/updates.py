@@ -7,7 +7,6 @@ import copier
 import yaml
 
 from tests.repository import WORK, commit, git
-from tests.test_copy import files
 
 # As the end of `_exclude` in copier.yml has them.
 OWNED = (
@@ -22,6 +21,12 @@ OWNED = (
 )
 Answers = dict[str, str | bool]
 CONFLICT = re.compile(r"^(DD|AU|UD|UA|DU|AA|UU) |\.rej$", flags=re.MULTILINE)
+
+
+def files(project: Path) -> dict[str, Path]:
+    """What git would commit, by path."""
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=project)
+    return {path: project / path for path in listed.split("\0") if path}
 
 
 def contents(project: Path) -> dict[str, bytes]:
