@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core import health
 from app.core.application import create_application
 from app.core.database import Database
 from app.core.engine import create_engine
@@ -50,7 +52,7 @@ async def test_the_line_of_the_request_says_why_the_service_is_not_ready(
 ) -> None:
     monkeypatch.setattr(lab_app.state.readiness, "known", {"a"})
     monkeypatch.setattr(lab_app.state.readiness, "newest", {"a"})
-    monkeypatch.setattr(lab_app.state.readiness, "_read_revision", no_revision)
+    monkeypatch.setattr(health, "read_revision", no_revision)
     read_log()
 
     response = await client.get("/health/ready")
@@ -61,7 +63,7 @@ async def test_the_line_of_the_request_says_why_the_service_is_not_ready(
     assert "revision" not in response.text
 
 
-async def no_revision() -> set[str]:
+async def no_revision(_: AsyncEngine) -> set[str]:
     return set()
 
 
