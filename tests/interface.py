@@ -23,11 +23,20 @@ OWN = re.compile(
     r"""\bTypeVar\(|get_?[lL]ogger\(
     |app\.core\.application\.(PYPROJECT|spare_the_collector|tune_garbage_collection)$
     |app\.core\.(errors|responses)\.respond_to_\w+$
-    |app\.core\.health\.(HOW_TO_START_IT|Readiness|VERSIONS|WHAT_TO_DO|read_revisions)$
-    |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|drop_colors|is_not_logged_here)$
+    |app\.core\.health\.(HOW_TO_START_IT|Readiness|VERSIONS|WHAT_TO_DO|read_revisions?)$
+    |app\.core\.imports\.(BATCH_BYTES|LINE_BYTES|MEMORY_BYTES|describe)$
+    |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|TEXTS_OF_THE_CODE|drop_colors|escape_texts)$
+    |app\.core\.logs\.is_not_logged_here$
+    |app\.core\.(autogenerate|connections|limits|migrations|tracebacks)\.
+    |app\.core\.database\.refuse_locks$
+    |app\.core\.purge\.(delete_unreferenced|purge_batch|references)$
+    |app\.core\.responses\.(allowed_methods|title_of)$
+    |app\.core\.schemas\.(MAX_TEXT_BYTES|fit_into_text_column)$
+    |app\.core\.soft_delete\.(DeletedRows|HIDDEN|SHOWN|hide_from_bulk_update|refuse_deleted)$
+    |app\.core\.streaming\.PART_BYTES$
     |app\.core\.data_copy$
     |app\.core\.(openapi\.\w+|models\.set_id|soft_delete\.(HIDE_DELETED|hide_deleted))$
-    |tests\.conftest\.(server|pytest_\w+)$""",
+    |tests\.conftest\.(SETTINGS_FILE|server|pytest_\w+)$""",
     flags=re.VERBOSE,
 )
 

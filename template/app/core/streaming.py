@@ -59,7 +59,12 @@ class NdjsonResponse(StreamingResponse):
                 yield chunk[start : start + PART_BYTES]
             chunk = await anext(self.rest, None)
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - the signature is ASGI's
+        receive: Receive,
+        send: Send,
+    ) -> None:
         async def send_in_time(message: Message) -> None:
             try:
                 async with asyncio.timeout(self.send_timeout):

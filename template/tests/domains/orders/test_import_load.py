@@ -17,12 +17,14 @@ from tests.domains.orders.factories import build_line
 from tests.domains.users.factories import create_user
 
 PIECE_BYTES = 65_536
-LIMIT_BYTES = 32 * 1024 * 1024
+LIMIT_BYTES = 16 * 1024 * 1024
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+    """Zero on macOS, which does not say so cheaply: there only the event loop is measured."""
+    return int(STATM.read_text().split()[1]) * PAGE_BYTES if STATM.exists() else 0
 
 
 @dataclass
@@ -33,9 +35,9 @@ class Load:
 
 @asynccontextmanager
 async def measured() -> AsyncIterator[Load]:
-    """How long the event loop left others waiting at the most, and how much memory was added.
+    """The longest time for which the event loop was blocked, and how much memory was added.
 
-    In seconds of the processor: what else the machine is doing makes no difference.
+    In seconds of CPU time, so that other load on the machine makes no difference.
     """
     load, before = Load(), resident_bytes()
 
@@ -60,8 +62,8 @@ async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
 
 
-async def test_half_a_million_bad_lines_are_counted(client: AsyncClient) -> None:
-    lines = 524_288
+async def test_a_hundred_thousand_bad_lines_are_counted(client: AsyncClient) -> None:
+    lines = 131_072
     body = b"1\n" * lines
 
     async with measured() as load:
@@ -82,7 +84,7 @@ async def test_a_large_import_leaves_the_event_loop_to_others(
     order = json.loads(build_line((await create_user(session)).id))
     order["items"] *= count
     line = json.dumps(order).encode() + b"\n"
-    lines = 2 * 1024 * 1024 // len(line)
+    lines = 1024 * 1024 // len(line)
 
     async with measured() as load:
         response = await client.post("/orders/import", content=in_pieces(line * lines))
