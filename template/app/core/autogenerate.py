@@ -23,7 +23,7 @@ PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", __nam
 
 TEXT = re.compile("('(?:[^']|'')*')")
 WORD = re.compile(r'\w+|[^\w\s()"`]')
-# PostgreSQL's casts differ after a restored backup, or when the type of a column was changed.
+# Casts differ after a restored backup, or when the type of a column was changed.
 CAST = re.compile(
     r"::(character varying|bit varying|double precision"
     r"|(timestamp|time)(\(\d\))? with(out)? time zone|[\w.]+)(\([\d,]+\))?(\[\])*"

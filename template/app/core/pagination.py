@@ -84,7 +84,7 @@ def rows_after(
     """The condition for rows after `values` in the order of `columns`, which are never NULL.
 
     It repeats the bound on the first column, so that every database uses a range of the index. For
-    a comparison of tuples, MySQL and MariaDB scan the whole index.
+    a comparison of tuples, some databases scan the whole index.
     """
 
     def beyond(column: Any, value: Any) -> ColumnElement[bool]:

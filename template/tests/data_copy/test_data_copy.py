@@ -323,10 +323,11 @@ async def run_command(*arguments: str) -> Any:
     return await asyncio.to_thread(CliRunner().invoke, command_line, ["data", "copy", *arguments])
 
 
-def test_an_option_of_a_url_that_would_be_ignored_is_refused() -> None:
+@pytest.mark.parametrize("name", BACKENDS)
+def test_an_option_of_a_url_that_would_be_ignored_is_refused(name: str) -> None:
     """A copy that was to be encrypted is never in the clear."""
     with pytest.raises(DataCopyError, match="unknown to a copy: ssl_ca"):
-        parse_url("mysql://server/name?ssl_ca=/ca.pem", "source")
+        parse_url(f"{name}:///database?ssl_ca=/ca.pem", "source")
 
 
 @pytest.mark.parametrize(
