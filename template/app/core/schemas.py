@@ -27,7 +27,7 @@ def refuse_unstorable(value: str) -> str:
 
 
 def fit_into_text_column(value: str) -> str:
-    """MySQL's TEXT has 65,535 bytes. The limit is the same on every database."""
+    """Some databases limit a long text to 65,535 bytes, so it is limited here on all of them."""
     if len(value.encode()) > MAX_TEXT_BYTES:
         raise PydanticCustomError("text", "must be at most 65535 bytes long in UTF-8")
     return value
