@@ -221,6 +221,7 @@ def add_programs(folder: Path, ci: str) -> None:
     else:
         programs["origin.git/hooks/post-receive"] = HOOK.format(python=python, calls=calls)
     for path, text in programs.items():
+        (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text)
         (folder / path).chmod(0o755)
     settings = folder / "gitconfig"
