@@ -4,6 +4,7 @@
 value that stands there as `...` may be tuned by any release; an underscore promises nothing.
 """
 
+import ast
 import re
 import tempfile
 import warnings
@@ -28,7 +29,7 @@ OWN = re.compile(
     |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|TEXTS_OF_THE_CODE|drop_colors|escape_texts)$
     |app\.core\.logs\.is_not_logged_here$
     |app\.core\.(autogenerate|connections|limits|migrations|tracebacks)\.
-    |app\.core\.database\.refuse_locks$
+    |app\.core\.(database\.refuse_locks|errors\.__getattr__)$
     |app\.core\.purge\.(delete_unreferenced|purge_batch|references)$
     |app\.core\.responses\.(allowed_methods|title_of)$
     |app\.core\.schemas\.(MAX_TEXT_BYTES|fit_into_text_column)$
@@ -53,7 +54,10 @@ def load(project: Path) -> list[griffe.Module]:
 
 
 def note_aliases(module: griffe.Module) -> None:
-    """`Old = New` keeps an old name: whoever uses it uses the new class."""
+    """Old names that are kept: `Old = New`, and what `MOVED` says is in another module now."""
+    if isinstance(moved := module.members.pop("MOVED", None), griffe.Attribute):
+        for name, place in ast.literal_eval(str(moved.value)).items():
+            module.members[name] = griffe.Alias(name, f"{place}.{name}", parent=module)
     for name, member in list(module.members.items()):
         if isinstance(member, griffe.Module):
             note_aliases(member)
@@ -77,9 +81,9 @@ def forget_own(module: griffe.Module) -> None:
 
 def members(parent: griffe.Object) -> Iterator[griffe.Object | griffe.Alias]:
     """What is public in a module or a class, by name; what it only imports is not."""
-    for name, member in sorted(parent.members.items()):
+    for _, member in sorted(parent.members.items()):
         old_name = isinstance(member, griffe.Alias) and not member.is_imported
-        if old_name or name in (parent.exports or ()) or (member.is_public and not member.is_alias):
+        if old_name or (member.is_public and not member.is_alias):
             yield member
 
 

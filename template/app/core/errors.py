@@ -1,38 +1,20 @@
 """Errors that the caller is told about. `app/core/responses.py` makes a response of each."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from app.core.responses import (
-        MEDIA_TYPE,
-        RETRY_AFTER_SECONDS,
-        InvalidField,
-        Problem,
-        handle_errors,
-        problem_type,
-        problems,
-        respond,
-    )
-    from app.core.schemas import name_fields
-
-__all__ = [
-    "MEDIA_TYPE",
-    "RETRY_AFTER_SECONDS",
-    "AppError",
-    "ConflictError",
-    "InvalidError",
-    "InvalidField",
-    "NotFoundError",
-    "Problem",
-    "UnavailableError",
-    "UnknownReferenceError",
-    "handle_errors",
-    "name_fields",
-    "problem_type",
-    "problems",
-    "respond",
-]
+# Where the names that were in this module up to 0.3 are now.
+MOVED = {
+    "MEDIA_TYPE": "app.core.responses",
+    "RETRY_AFTER_SECONDS": "app.core.responses",
+    "InvalidField": "app.core.responses",
+    "Problem": "app.core.responses",
+    "handle_errors": "app.core.responses",
+    "name_fields": "app.core.schemas",
+    "problem_type": "app.core.responses",
+    "problems": "app.core.responses",
+    "respond": "app.core.responses",
+}
 
 
 class AppError(Exception):
@@ -69,8 +51,7 @@ class UnavailableError(AppError):
 
 
 def __getattr__(name: str) -> Any:
-    """Find what was in this module up to 0.3, without importing FastAPI for the exceptions."""
-    if name not in __all__:
+    """Find a name that moved. Importing it only now keeps FastAPI away from the exceptions."""
+    if name not in MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "app.core.schemas" if name == "name_fields" else "app.core.responses"
-    return getattr(import_module(module), name)
+    return getattr(import_module(MOVED[name]), name)
