@@ -49,7 +49,10 @@ SHARED = {
         ("  # your dependencies below\n", '  # your dependencies below\n  "humanize>=4.12",\n'),
         ("", '"app/domains/invoices/*" = ["RUF001"] # signs of currencies\n'),
     ],
-    ".env.example": [("", "\n# Days until an invoice is due.\n# INVOICE_DAYS=14\n\n# The key of the accounting service.\n# INVOICE_KEY=\n")],
+    ".env.example": [
+        ("", "\n# Days until an invoice is due.\n# INVOICE_DAYS=14\n"),
+        ("", "\n# The key of the accounting service.\n# INVOICE_KEY=\n"),
+    ],
     ".github/workflows/ci.yml": [("", "      - run: echo 'a step of ours'\n")],
     ".gitlab-ci.yml": [("", "\nours:\n  script:\n    - echo 'a job of ours'\n")],
     "Dockerfile": [("", "LABEL owner=us\n")],

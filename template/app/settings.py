@@ -1,4 +1,4 @@
-"""Everything that differs between deployments, read from the environment."""
+"""The settings that differ between deployments, read from the environment."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.core.settings import CoreSettings, get_settings
 
 
 class Settings(CoreSettings):
-    """Add the service's own here, with type, bounds and default, and in `.env.example`."""
+    """Add the service's own settings here, with type, bounds and default, and to `.env.example`."""
 
 
 # For endpoints: `async def read_terms(settings: SettingsDep)`.

@@ -1,4 +1,4 @@
-"""Run migrations against the database that the settings name."""
+"""Run migrations on the database in the settings."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from app.settings import Settings
 
 
 def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
-    """Write plain SQLAlchemy into revisions: they outlive the code of the service."""
+    """Render plain SQLAlchemy, because revisions must not depend on the service's code."""
     if kind == "type" and isinstance(item, TypeDecorator):
         return f"sa.{item.impl_instance!r}"
     default = getattr(item, "arg", None)
@@ -57,7 +57,7 @@ def print_sql(settings: CoreSettings) -> None:
 import_models()
 settings = read_settings(Settings)
 configure_logs(level=settings.log_level, json=settings.log_json)
-logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a list of its own parts
+logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it lists its plug-ins
 if context.is_offline_mode():
     print_sql(settings)
 else:

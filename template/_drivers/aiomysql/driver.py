@@ -197,7 +197,7 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext | None:
 
 
 class EncryptedConnection(aiomysql.Connection):  # type: ignore[misc]
-    """aiomysql itself goes on without TLS if the server, or whoever is in between, offers none."""
+    """aiomysql itself goes on without TLS if the server, or a proxy in between, offers none."""
 
     async def _request_authentication(self) -> None:
         if not self.server_capabilities & TLS_OFFERED:

@@ -101,11 +101,11 @@ async def test_the_server_ends_a_query_that_takes_too_long(
     database: Database, settings: CoreSettings
 ) -> None:
     changes = {"database_statement_timeout_seconds": 0.2}
-    hurried = Database(settings.model_copy(update=changes))
+    limited = Database(settings.model_copy(update=changes))
 
     with pytest.raises(DBAPIError) as error:
-        await hurried.fetch(lambda session: session.execute(ENDLESS))
-    await hurried.dispose()
+        await limited.fetch(lambda session: session.execute(ENDLESS))
+    await limited.dispose()
 
     assert driver.failure_of(error.value) is Failure.TIMEOUT
 

@@ -63,7 +63,7 @@ async def test_a_commit_is_on_the_disk_unless_the_url_says_otherwise(
     assert found == level
 
 
-async def test_a_connection_knows_the_rules_of_the_house(database: Database) -> None:
+async def test_a_connection_has_foreign_keys_and_the_write_ahead_log(database: Database) -> None:
     async with database.transaction() as session:
         assert await session.scalar(text("PRAGMA foreign_keys")) == 1
         assert await session.scalar(text("PRAGMA journal_mode")) == "wal"
@@ -157,12 +157,12 @@ async def test_readers_do_not_wait_for_a_writer(database: Database, shelf: LabSh
 async def test_a_cancelled_statement_ends_and_holds_no_lock(
     database: Database, shelf: LabShelf
 ) -> None:
-    async def dawdle() -> None:
+    async def work_slowly() -> None:
         async with database.transaction() as own:
             await own.execute(update(LabShelf).values(name="theirs"))
             await own.execute(LONG)
 
-    task = asyncio.create_task(dawdle())
+    task = asyncio.create_task(work_slowly())
     await asyncio.sleep(0.2)
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=5)
@@ -175,12 +175,12 @@ async def test_a_cancelled_statement_ends_and_holds_no_lock(
 async def test_a_read_that_takes_too_long_is_ended(
     database: Database, settings: CoreSettings
 ) -> None:
-    hurried = Database(settings.model_copy(update={"database_request_timeout_seconds": 0.2}))
+    limited = Database(settings.model_copy(update={"database_request_timeout_seconds": 0.2}))
 
     with pytest.raises(Exception, match="did not answer in time"):
-        await hurried.fetch(lambda session: session.execute(LONG))
+        await limited.fetch(lambda session: session.execute(LONG))
     async with asyncio.timeout(5):
-        await hurried.dispose()
+        await limited.dispose()
 
 
 async def test_a_savepoint_belongs_to_its_transaction(

@@ -223,7 +223,7 @@ def prepare(
 
         @event.listens_for(engine.sync_engine, "begin")
         def on_begin(connection: Connection) -> None:
-            """Let CREATE INDEX CONCURRENTLY wait: it holds up nobody, and fails half done."""
+            """Let CREATE INDEX CONCURRENTLY wait: it blocks no other statement."""
             outside = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
             timeout = "SET lock_timeout = 0" if outside else "RESET lock_timeout"
             connection.exec_driver_sql(timeout)

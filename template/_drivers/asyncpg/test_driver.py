@@ -165,11 +165,11 @@ async def test_the_server_ends_a_statement_that_takes_too_long(
     database: Database, settings: CoreSettings
 ) -> None:
     changes = {"database_statement_timeout_seconds": 0.2}
-    hurried = Database(settings.model_copy(update=changes))
+    limited = Database(settings.model_copy(update=changes))
 
     with pytest.raises(DBAPIError) as error:
-        await hurried.fetch(lambda session: session.execute(text("SELECT pg_sleep(5)")))
-    await hurried.dispose()
+        await limited.fetch(lambda session: session.execute(text("SELECT pg_sleep(5)")))
+    await limited.dispose()
 
     assert driver.failure_of(error.value) is Failure.TIMEOUT
 
@@ -177,12 +177,12 @@ async def test_the_server_ends_a_statement_that_takes_too_long(
 async def test_a_cancelled_statement_holds_no_lock(
     database: Database, shelf: LabShelf, session: AsyncSession
 ) -> None:
-    async def dawdle() -> None:
+    async def work_slowly() -> None:
         async with database.transaction() as own:
             await own.execute(update(LabShelf).values(name="theirs"))
             await own.execute(text("SELECT pg_sleep(5)"))
 
-    task = asyncio.create_task(dawdle())
+    task = asyncio.create_task(work_slowly())
     await asyncio.sleep(0.2)
     task.cancel()
     await asyncio.wait({task})
@@ -296,8 +296,8 @@ async def test_an_index_is_built_concurrently_however_long_that_waits(
     session: AsyncSession, database: Database, settings: CoreSettings
 ) -> None:
     """Ended by a lock timeout, it would be an invalid index, and the revision half done."""
-    hasty = settings.model_copy(update={"database_migration_lock_timeout_seconds": 0.5})
-    engine = create_engine(settings.primary_url, hasty, "migrate")
+    limited = settings.model_copy(update={"database_migration_lock_timeout_seconds": 0.5})
+    engine = create_engine(settings.primary_url, limited, "migrate")
     session.add(LabShelf(name="not committed"))
     await session.flush()
 

@@ -1,4 +1,4 @@
-"""Assemble the application: `app/main.py` does it with the service's own routers and settings."""
+"""Assemble the application. `app/main.py` passes in the service's routers and settings."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 class Service(FastAPI):
-    """FastAPI with one format for errors, in its answers and in its documentation."""
+    """FastAPI with one error format, in responses and in the API's documentation."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -31,15 +31,15 @@ class Service(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and b"content-length" in dict(scope["headers"]):
-            # A body that is declared as too long is refused in plain text, before the application
-            # sees it. Without the declaration it is counted as it comes, and refused by us.
+            # FastAPI refuses a body that is declared too long in plain text. Without the
+            # declaration, the body is counted as it arrives and refused in our error format.
             headers = (header for header in scope["headers"] if header[0] != b"content-length")
             scope = {**scope, "headers": list(headers)}
         await super().__call__(scope, receive, send)
 
 
 def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
-    """Build the application. Nothing connects before it starts."""
+    """Build the application. It does not connect to anything before startup."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,7 +67,7 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
         description=project["project"]["description"],
         lifespan=lifespan,
         max_body_size=settings.max_body_bytes,
-        redirect_slashes=False,  # the redirect would go to whatever host the caller names
+        redirect_slashes=False,  # the redirect would go to the host that the caller names
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url="/redoc" if settings.docs_enabled else None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
@@ -84,7 +84,8 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
 def tune_garbage_collection() -> None:
     """Exclude long-lived objects from garbage collection, and collect less often.
 
-    With the default settings it took a quarter of a request's time, and most of the slowest ones'.
+    With the default settings, collections took a quarter of the time of an average request, and
+    most of the time of the slowest requests.
     """
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
-"""Find what Alembic does not compare: the conditions of CHECK constraints and of partial indexes.
+"""Compare the conditions of CHECK constraints and of partial indexes, which Alembic does not.
 
-A server rewrites conditions, `IN (…)` as `= ANY (ARRAY[…])` for example. So those of the models are
-put on a table that is not kept, and both are compared as the server has written them.
+A server rewrites conditions, for example `IN (…)` as `= ANY (ARRAY[…])`. The conditions of the
+models are therefore created on a temporary table and read back before they are compared.
 """
 
 import logging
@@ -18,12 +18,12 @@ from sqlalchemy import CheckConstraint, Connection, Dialect, Index, MetaData, Ta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
-# The second one finds CHECK constraints that are new or gone, by their names.
+# The second one finds added and removed CHECK constraints by name.
 PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", __name__]
 
 TEXT = re.compile("('(?:[^']|'')*')")
 WORD = re.compile(r'\w+|[^\w\s()"`]')
-# Casts differ after a restored backup, or when the type of a column was changed.
+# Casts can differ after a backup is restored or the type of a column is changed.
 CAST = re.compile(
     r"::(character varying|bit varying|double precision"
     r"|(timestamp|time)(\(\d\))? with(out)? time zone|[\w.]+)(\([\d,]+\))?(\[\])*"
@@ -42,18 +42,18 @@ def compare_conditions(
     found: Table | None,
     table: Table | None,
 ) -> PriorityDispatchResult:
-    """Drop and create again what has another condition in the database than in the models."""
+    """Drop and recreate items whose condition in the database differs from the models."""
     connection = context.connection
     if connection is None or found is None or table is None:
         return PriorityDispatchResult.CONTINUE
     dialect = connection.dialect
     old, new = checks_and_indexes(found), checks_and_indexes(table)
     for kind, name in not_created(table, new, dialect):
-        # The plug-in wants them nevertheless.
+        # Alembic's plug-in would add them nevertheless.
         changes.ops = [op for op in changes.ops if getattr(op, "constraint_name", "") != name]
         del new[kind, name]
     try:
-        # Where the savepoint does not undo it, the table is gone with the connection.
+        # Where a savepoint cannot undo DDL, the table is dropped with the connection.
         undone = context.migration_context.impl.transactional_ddl
         create = "CREATE TABLE" if undone else "CREATE TEMPORARY TABLE"
         written = as_written(connection, table, new, create)
@@ -67,13 +67,13 @@ def compare_conditions(
         if normalized(expected) == normalized(condition(before, dialect)):
             continue
         if context.run_object_filters(after, name, kind, False, before):
-            logger.info("Detected another condition of %r on %r", name, table_name)
+            logger.info("Detected a changed condition of %r on %r", name, table_name)
             changes.ops += replacement(before, after)
     return PriorityDispatchResult.CONTINUE
 
 
 def checks_and_indexes(table: Table) -> Items:
-    """Those that have names, by kind and name."""
+    """Return the named CHECK constraints and indexes, by kind and name."""
     constraints = chain(table.constraints, *(column.constraints for column in table.columns))
     found: Items = {}
     for item in (*constraints, *table.indexes):
@@ -84,7 +84,7 @@ def checks_and_indexes(table: Table) -> Items:
 
 
 def condition(item: CheckConstraint | Index | None, dialect: Dialect) -> Any:
-    """`None` for an index of all rows."""
+    """Return the condition, or `None` for an index of all rows."""
     if isinstance(item, CheckConstraint):
         return item.sqltext
     where = item.dialect_options[dialect.name].get("where") if item is not None else None
@@ -92,7 +92,7 @@ def condition(item: CheckConstraint | Index | None, dialect: Dialect) -> Any:
 
 
 def not_created(table: Table, items: Items, dialect: Dialect) -> list[Key]:
-    """The constraints of types that this database has itself, such as Boolean."""
+    """Return the constraints of types that this database has natively, such as Boolean."""
     created = str(CreateTable(table).compile(dialect=dialect))
     quote = dialect.identifier_preparer.quote
     return [
@@ -103,7 +103,7 @@ def not_created(table: Table, items: Items, dialect: Dialect) -> list[Key]:
 
 
 def as_written(connection: Connection, table: Table, items: Items, create: str) -> Items:
-    """The conditions of the models, as the server writes them, on a table that is not kept."""
+    """Return the conditions of the models as the server writes them, using a temporary table."""
     dialect = connection.dialect
     quote = dialect.identifier_preparer.quote
     probe = f"conditions_{uuid.uuid4().hex}"
@@ -132,7 +132,7 @@ def as_written(connection: Connection, table: Table, items: Items, create: str) 
 
 
 def normalized(expression: Any) -> list[str]:
-    """The words and signs of a condition, without casts and parentheses."""
+    """Return the words and operators of a condition, without casts and parentheses."""
     words: list[str] = []
     for number, part in enumerate(TEXT.split("" if expression is None else str(expression))):
         words += [part] if number % 2 else WORD.findall(CAST.sub("", part.lower()))

@@ -1,4 +1,4 @@
-"""Many rows at a time: in chunks, so that memory and statements stay small."""
+"""Bulk operations, in chunks to limit memory and the size of statements."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,7 +13,7 @@ from app.core.models import Base
 T = TypeVar("T")
 
 Row = Mapping[str, Any]
-CHUNK_SIZE = 1000  # within the parameters that any of the databases takes in one statement
+CHUNK_SIZE = 1000  # within the parameter limit of every database
 
 
 def in_chunks(items: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
@@ -23,7 +23,7 @@ def in_chunks(items: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
 
 
 async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:
-    """Insert the rows and return how many. Defaults apply; constructors are not called."""
+    """Insert the rows and return their number. Defaults apply; constructors are not called."""
     count = 0
     for chunk in in_chunks(rows):
         await session.execute(insert(model), chunk)
@@ -32,9 +32,9 @@ async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[R
 
 
 async def update_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:
-    """Update the rows by the primary key that each of them has; return how many were given.
+    """Update rows by primary key, which each of `rows` contains. Return the number of `rows`.
 
-    Soft-deleted rows stay as they are.
+    Soft-deleted rows are not updated.
     """
     count = 0
     for chunk in in_chunks(rows):
@@ -53,9 +53,9 @@ async def upsert_rows(
 ) -> int:
     """Insert the rows, or update the columns `update` where a row with the same `key` exists.
 
-    Of rows with the same key the last one counts. They are written in the order of their keys:
-    two upserts that take the same rows in a different order would wait for each other. A
-    soft-deleted row with the same `key` is updated, too: let `is_live` be part of the key.
+    If several rows have the same key, the last one is used. Rows are written in the order of
+    their keys, because two upserts of the same rows in different orders could deadlock. A
+    soft-deleted row with the same `key` is updated too, unless `is_live` is part of the key.
     """
     by_key = {tuple(row[name] for name in key): row for row in rows}
     statement = driver.upsert(model, key=key, update=update)
@@ -65,9 +65,10 @@ async def upsert_rows(
 
 
 async def delete_rows(session: AsyncSession, model: Any, ids: Collection[Any]) -> int:
-    """Delete the rows with these ids, and what the database deletes with them; return how many.
+    """Delete the rows with these ids and return their number. The database may cascade.
 
-    For good, also from a soft-deleted table. Rows that are hidden there stay.
+    The rows are deleted permanently, even in a table with soft deletion. Rows that are already
+    soft-deleted are not affected.
     """
     count = 0
     for chunk in in_chunks(ids):
@@ -83,7 +84,7 @@ async def update_by_ids(
     values: Row,
     *where: ColumnElement[bool],
 ) -> Sequence[Any]:
-    """Set the same values in the rows with these ids for which all of `where` is true.
+    """Set the same values in the rows with these ids that match all conditions in `where`.
 
     Return the ids of those rows.
     """
@@ -96,5 +97,5 @@ async def update_by_ids(
 
 
 async def count_affected(session: AsyncSession, statement: UpdateBase) -> int:
-    """Execute an UPDATE or DELETE and return how many rows matched its condition."""
+    """Execute an UPDATE or DELETE and return the number of rows that matched its condition."""
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -1,5 +1,6 @@
 """The command line of the service: `uv run app`, or `python -m app.core.commands`."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, NoReturn
 
@@ -9,7 +10,7 @@ __all__ = ["command_line", "data"]
 
 INTERRUPTED = 130  # the exit status that a shell gives to Ctrl-C
 
-# A traceback is shown without the values of variables: a URL contains a password.
+# Do not show the values of variables in tracebacks: a URL may contain a password.
 command_line = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
@@ -51,21 +52,20 @@ def copy_command(
         fail("Use either --resume or --replace: the first keeps rows that the second deletes.")
     if find_spec("data_copy") is None:
         fail("The folder data_copy is not here: run this in a checkout of the service.")
-    # Imported only here: neither the service nor another command needs it, and no image has it.
-    from data_copy.command import DataCopyError, copy_service, show_tables  # noqa: PLC0415
-
+    # Imported by name: only this command needs it, and images do not contain it.
+    copying = import_module("data_copy.command")
     try:
-        tables = copy_service(
+        tables = copying.copy_service(
             source,
             target,
             existing="resume" if resume else "replace" if replace else "refuse",
             ignore_unknown_tables=ignore_unknown_tables,
         )
-    except DataCopyError as error:
+    except copying.DataCopyError as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail("Interrupted. Run the same command with --resume to continue.", INTERRUPTED)
-    show_tables(tables)
+    copying.show_tables(tables)
     typer.echo("Both databases have the same rows.")
 
 

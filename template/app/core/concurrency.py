@@ -1,4 +1,4 @@
-"""Concurrent queries. A session is for one task, so each query gets its own."""
+"""Run queries concurrently. Tasks must not share a session, so each query gets its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,10 +38,10 @@ async def fetch_together(
 async def fetch_together(
     database: Database, /, *queries: Callable[[ReadSession], Awaitable[Any]], limit: int = 3
 ) -> tuple[Any, ...]:
-    """Run the queries in read sessions of their own, at most `limit` at once; return the results.
+    """Run each query in its own read session, at most `limit` at once, and return the results.
 
-    The first query that fails cancels the others, and its error is raised. Do not hold a session
-    while you call this: requests that hold one connection and wait for a second one deadlock.
+    If a query fails, the others are cancelled and its error is raised. Do not hold a session
+    while calling this: requests that hold one connection and wait for a second one can deadlock.
     """
     places = asyncio.Semaphore(limit)
 

@@ -1,4 +1,4 @@
-"""Connections to any database: the options of its URL, and connections lost in the pool."""
+"""Validation of URL options and of pooled connections, for every database."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,9 +12,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 
 def check_options(options: Mapping[str, str], known: Mapping[str, type | tuple[str, ...]]) -> None:
-    """Raise `ValueError` for an option of a URL, `?name=value`, that cannot be honored.
+    """Raise `ValueError` for an option of a URL, `?name=value`, that is not supported.
 
-    `known` has the type of each option, `str`, `int` or `Path`, or the values that it may have.
+    `known` maps each option to its type, `str`, `int` or `Path`, or to its allowed values.
     """
     for name, value in options.items():
         expected = known.get(name)
@@ -31,9 +31,9 @@ def check_options(options: Mapping[str, str], known: Mapping[str, type | tuple[s
 def replace_lost_connections(
     engine: AsyncEngine, is_lost: Callable[[Any], bool], *, ping_after_idle: float
 ) -> None:
-    """Validate connections when they leave the pool.
+    """Validate connections when they are checked out of the pool.
 
-    A connection whose pool entry `is_lost` is replaced without asking the database; one that
+    A connection for which `is_lost` is true is replaced without a round trip. A connection that
     was idle for more than `ping_after_idle` seconds is pinged first.
     """
 

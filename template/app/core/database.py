@@ -1,4 +1,4 @@
-"""Sessions and transactions: where they come from, when they commit, what is run again."""
+"""Sessions and transactions: how they are opened, committed and retried."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.orm import ORMExecuteState, Session  # for ReadOnly below; the rest is asynchronous
+from sqlalchemy.orm import ORMExecuteState, Session  # for ReadOnly below; everything else is async
 
 from app.core import driver
 from app.core.engine import ConnectionQueue, create_engine
@@ -22,40 +22,40 @@ T = TypeVar("T")
 
 
 class ReadOnlyError(RuntimeError):
-    """A read session was given something to write: the endpoint needs `SessionDep`."""
+    """A read session was used to write. Use `SessionDep` in the endpoint instead."""
 
 
 class ReadOnly(Session):
-    def flush(self, objects: Any = None) -> None:  # noqa: ARG002 - the base class's
+    def flush(self, objects: Any = None) -> None:  # noqa: ARG002 - signature of the base class
         if self.new or self.dirty or self.deleted:
             raise ReadOnlyError("This session only reads. Use SessionDep to write.")
 
 
 @event.listens_for(ReadOnly, "do_orm_execute")
 def refuse_locks(state: ORMExecuteState) -> None:
-    """Without a transaction a lock ends with its statement, and protects nothing."""
+    """Raise `ReadOnlyError`: without a transaction, a lock is released after its statement."""
     if getattr(state.statement, "_for_update_arg", None) is not None:
         raise ReadOnlyError("This session only reads. Use SessionDep to lock.")
 
 
 class ReadSession(AsyncSession):
-    """A session that refuses to write; its connections refuse too, whatever SQL they are given."""
+    """A session that refuses to write. Its connections are read-only too, even for raw SQL."""
 
     sync_session_class = ReadOnly
 
 
 class Database:
-    """The database of this process: an engine to write, an engine to read, and their sessions.
+    """The engines of this process, for writing and for reading, and their sessions.
 
-    A web process holds one from start to end (`DatabaseDep`); a script opens its own with
-    `open_database`. Sessions come from it only, never from a global.
+    A web process has one instance for its lifetime (`DatabaseDep`). A script opens its own with
+    `open_database`. There are no global sessions.
     """
 
     def __init__(self, settings: CoreSettings, *, job: bool = False) -> None:
         self.engine = create_engine(settings.primary_url, settings, "write", job=job)
         self.read_engine = create_engine(settings.replica_url, settings, "read", job=job)
         self.primary_read_engine = self.read_engine
-        # A stream takes as long as its client reads: it delays only other streams.
+        # A slow client keeps its stream's connection. A separate pool limits this to streams.
         self.stream_engine = create_engine(
             settings.replica_url,
             settings,
@@ -63,7 +63,7 @@ class Database:
             job=True,
             pool_size=settings.database_stream_pool_size,
         )
-        # Their own, so that a readiness check never waits behind requests.
+        # Separate engines, so that a readiness check never waits for requests.
         single: dict[str, Any] = {"job": job, "pool_size": 1, "max_overflow": 0}
         self.health_engine = create_engine(settings.primary_url, settings, "read", **single)
         self.replica_health_engine = self.health_engine
@@ -74,8 +74,8 @@ class Database:
             self.replica_health_engine = create_engine(
                 settings.replica_url, settings, "read", **single
             )
-        # Not expired on commit: a response is built from records after it, without a query.
-        # Not reset but closed at the end: a session that is used too late fails and does not leak.
+        # `expire_on_commit`: a response is built from records after the commit, without a query.
+        # `close_resets_only`: using a closed session is an error and does not leak a connection.
         self._write = async_sessionmaker(
             self.engine, expire_on_commit=False, close_resets_only=False
         )
@@ -90,9 +90,9 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """One unit of work: commit at the end, roll back on any exception.
+        """Open a session in a transaction: commit at the end, roll back on any exception.
 
-        Raises `UnavailableError` if no connection is free in time or the work takes too long.
+        Raise `UnavailableError` if no connection is free in time or the work takes too long.
         """
         async with (
             self._within_deadline(),
@@ -103,10 +103,11 @@ class Database:
 
     @asynccontextmanager
     async def read(self, *, primary: bool = False) -> AsyncIterator[ReadSession]:
-        """A session that only reads, from the replica where there is one.
+        """Open a session that only reads, from the replica if there is one.
 
-        A replica lags behind: what was just written may be missing. `primary=True` reads from the
-        primary. Each statement sees what is committed when it starts. Raises as `transaction` does.
+        A replica may lag behind the primary and miss recent writes. `primary=True` reads from the
+        primary. Each statement sees the data committed before it starts. Raise
+        `UnavailableError` as `transaction` does.
         """
         engine = self.primary_read_engine if primary else self.read_engine
         async with (
@@ -118,10 +119,10 @@ class Database:
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[ReadSession]:
-        """A read session without any deadline, for results that are sent while they are read.
+        """Open a read session without a deadline, for results that are sent while they are read.
 
-        It has one of the few connections for streams. Raises `UnavailableError` if none is free
-        in time.
+        It uses one of the connections for streams. Raise `UnavailableError` if none is free in
+        time.
         """
         engine = self.stream_engine
         async with self._connection(engine), self._read(bind=engine) as session:
@@ -129,15 +130,15 @@ class Database:
                 await session.connection(execution_options=driver.STREAM_OPTIONS)
                 yield session
             except BaseException:
-                await session.invalidate()  # else some drivers first read what nobody wants
+                await session.invalidate()  # otherwise some drivers read the rest first
                 raise
 
     async def run(self, unit: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 3) -> T:
-        """Run a unit of work in a transaction, again if it lost against another one.
+        """Run a unit of work in a transaction. Retry it after a deadlock or serialization failure.
 
-        The database ends one of two transactions that wait for each other, or that cannot both
-        be right. All of the work is repeated, so it does nothing but use the session it is given.
-        All attempts together have the time of one request. Raises as `transaction` does.
+        All of `unit` is repeated, so it must have no side effects outside the session that it is
+        given. The deadline of a request applies to all attempts together. Raise
+        `UnavailableError` as `transaction` does.
         """
         async with self._within_deadline():
             for attempt in range(1, attempts):
@@ -147,18 +148,18 @@ class Database:
                 except DBAPIError as error:
                     if driver.failure_of(error) is not Failure.BUSY:
                         raise
-                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - not a secret
             async with self.transaction() as session:
                 return await unit(session)
 
     async def fetch(self, query: Callable[[ReadSession], Awaitable[T]]) -> T:
-        """Run a query in a read session of its own."""
+        """Run a query in its own read session."""
         async with self.read() as session:
             return await query(session)
 
     @property
     def engines(self) -> tuple[AsyncEngine, ...]:
-        """All of them, each once."""
+        """All engines, without duplicates."""
         health = (self.health_engine, self.replica_health_engine)
         return tuple(dict.fromkeys((*self._queues, *health)))
 
@@ -182,13 +183,13 @@ class Database:
                 yield
         except TimeoutError as error:
             if not timeout.expired():
-                raise  # one of the caller's own
+                raise  # the caller's own timeout
             raise UnavailableError(Failure.TIMEOUT.detail) from error
 
 
 @asynccontextmanager
 async def open_database(settings: CoreSettings) -> AsyncIterator[Database]:
-    """The database for a script or a job: a small pool, and no deadlines."""
+    """Open the database for a script or a job: with a small pool and without deadlines."""
     database = Database(settings, job=True)
     try:
         yield database
@@ -216,11 +217,11 @@ async def get_primary_read_session(request: Request) -> AsyncIterator[ReadSessio
         yield session
 
 
-# The scope is what makes a 2xx true: "function" commits before the response is sent. FastAPI's
-# default commits after it, when a failed commit can no longer become an error.
+# With the scope "function", the transaction is committed before the response is sent. FastAPI's
+# default would commit afterwards, when a failed commit can no longer change the response.
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 ReadSessionDep = Annotated[ReadSession, Depends(get_read_session, scope="function")]
-# Where a replica may lag too far behind: what was just written is read.
+# For endpoints that must read recent writes, which a replica may not have yet.
 PrimaryReadSessionDep = Annotated[ReadSession, Depends(get_primary_read_session, scope="function")]
-# For endpoints that open their own: a retried transaction, concurrent queries, a stream.
+# For endpoints that open their own sessions: retried transactions, concurrent queries, streams.
 DatabaseDep = Annotated[Database, Depends(get_database)]

@@ -1,4 +1,4 @@
-"""Engines: how this process is connected to a database, and who waits for a connection."""
+"""Engines, and the queue for their connections."""
 
 import asyncio
 from typing import Any, Literal
@@ -17,10 +17,10 @@ Purpose = Literal["write", "read", "migrate"]
 def create_engine(
     url: URL, settings: CoreSettings, purpose: Purpose, *, job: bool = False, **options: Any
 ) -> AsyncEngine:
-    """Create an engine. Nothing connects before its first use; `await engine.dispose()` closes it.
+    """Create an engine. It connects on first use; close it with `await engine.dispose()`.
 
-    Statements of jobs and migrations may take as long as they need. `options` go to
-    SQLAlchemy's `create_async_engine` and win over the settings.
+    Statements of jobs and migrations have no timeout. `options` are passed to SQLAlchemy's
+    `create_async_engine` and override the settings.
     """
     without_timeouts = job or purpose == "migrate"
     pool: dict[str, Any] = {"poolclass": NullPool}
@@ -41,7 +41,7 @@ def create_engine(
         lock_timeout=lock_timeout,
     )
     echo = {"echo": settings.database_echo, "hide_parameters": not settings.database_echo}
-    # SQLAlchemy would pass the URL's options to `connect` as they are: the driver translates them.
+    # SQLAlchemy would pass the URL's options to `connect` unchanged. The driver translates them.
     without_options = url.set(query={})
     engine = create_async_engine(without_options, **{**pool, **echo, **for_the_driver, **options})
     driver.prepare(
@@ -54,9 +54,9 @@ def create_engine(
 
 
 class ConnectionQueue:
-    """Lets as many tasks in as there are connections: first come, first served.
+    """Admit as many tasks as there are connections, first come, first served.
 
-    SQLAlchemy's pool lets newcomers overtake those who wait, so that an unlucky request starves.
+    SQLAlchemy's pool lets new requests overtake waiting ones, which could then starve.
     """
 
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
@@ -65,9 +65,9 @@ class ConnectionQueue:
         self.timeout = timeout
 
     async def acquire(self) -> None:
-        """Wait for a connection to be free, at most `timeout` seconds.
+        """Wait until a connection is free.
 
-        Raises `UnavailableError` after that.
+        Raise `UnavailableError` after `timeout` seconds.
         """
         if not self.places.locked():
             await self.places.acquire()
@@ -83,7 +83,7 @@ class ConnectionQueue:
 
 
 class Turns(ConnectionQueue):
-    """The name of `ConnectionQueue` up to 0.3."""
+    """The name of `ConnectionQueue` before 0.4."""
 
     async def take(self) -> None:
         await self.acquire()

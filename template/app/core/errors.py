@@ -1,4 +1,4 @@
-"""Errors that the caller is told about. `app/core/responses.py` makes a response of each."""
+"""Errors that are reported to the caller. `app/core/responses.py` builds the responses."""
 
 from importlib import import_module
 from typing import Any, ClassVar
@@ -18,13 +18,13 @@ MOVED = {
 
 
 class AppError(Exception):
-    """Raise a subclass anywhere: the caller receives its status and its message."""
+    """The base of errors that the caller receives, with their status and message."""
 
     status: ClassVar[int]
     problem_type: ClassVar[str | None] = None
-    """The `type` of the response, which clients may depend on: `urn:problem:already-paid`.
+    """The `type` of the response, such as `urn:problem:already-paid`. Clients may depend on it.
 
-    A subclass without one gets it from its name, which then cannot be changed.
+    If it is not set, it is derived from the name of the class. Renaming the class changes it.
     """
 
 
@@ -45,13 +45,13 @@ class InvalidError(AppError):
 
 
 class UnavailableError(AppError):
-    """Not now; the same request may succeed in a moment."""
+    """The request cannot be served now. The same request may succeed later."""
 
     status = 503
 
 
 def __getattr__(name: str) -> Any:
-    """Find a name that moved. Importing it only now keeps FastAPI away from the exceptions."""
+    """Return a name that moved. The import is lazy, so that exceptions do not need FastAPI."""
     if name not in MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(MOVED[name]), name)

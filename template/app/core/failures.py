@@ -1,17 +1,17 @@
-"""What can go wrong in a database, in words that are the same for every database."""
+"""The kinds of database errors, the same for every database."""
 
 from enum import Enum
 
 
 class Failure(Enum):
-    """What the database refused, the status of the response, and what the caller is told."""
+    """A kind of database error, with the status and the detail of the response."""
 
     DUPLICATE = 409, "A record with these values already exists."
     REFERENCE = (
         409,
         "This refers to a record that does not exist, or is still referred to by another one.",
     )
-    MISSING_VALUE = 500, "A required value is missing."  # the schema did not ask for it
+    MISSING_VALUE = 500, "A required value is missing."  # the schema did not require it
     RULE = 422, "The values break a rule of the database."
     INVALID_VALUE = 422, "A value does not fit into the database."
     BUSY = 503, "Other requests are changing the same records."

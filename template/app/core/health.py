@@ -1,4 +1,4 @@
-"""Whether the process is alive, which needs no database, and whether it can serve."""
+"""Liveness, which does not need the database, and readiness, which does."""
 
 import ast
 import asyncio
@@ -30,9 +30,9 @@ class Health(BaseModel):
 
 
 def read_revisions(folder: Path) -> tuple[set[str], set[str]]:
-    """Return all revisions, and the newest: those that no other one follows.
+    """Return all revisions, and the newest ones: those that no other revision follows.
 
-    The files are read, not run: importing Alembic would slow down every start of the service.
+    The files are parsed, because importing Alembic would slow down each start of the service.
     """
     known: set[str] = set()
     followed: set[str] = set()
@@ -52,7 +52,7 @@ def read_revisions(folder: Path) -> tuple[set[str], set[str]]:
 
 
 class Readiness:
-    """Asks the database on behalf of all who want to know, one check at a time."""
+    """Check the databases, one check at a time. Concurrent callers share its result."""
 
     def __init__(
         self, engine: AsyncEngine, *, replica: AsyncEngine | None = None, timeout: float
@@ -65,15 +65,15 @@ class Readiness:
         self.pending: asyncio.Task[str | None] | None = None
 
     async def check(self) -> str | None:
-        """Return why the service cannot serve and what to do about it, or `None` if it can."""
+        """Return why the service is not ready and how to fix it, or `None` if it is ready."""
         if self.pending is None or self.pending.done():
             self.pending = asyncio.create_task(self._ask())
-        # Not `wait_for`: closing a connection to a silent network outlasts the deadline.
+        # Not `wait_for`: closing an unresponsive connection can take longer than the timeout.
         done, _ = await asyncio.wait({self.pending}, timeout=self.timeout)
         return self.pending.result() if done else f"The database is silent. {HOW_TO_START_IT}"
 
     async def report(self) -> None:
-        """Log what is wrong. The service starts anyway, and serves once it is fixed."""
+        """Log why the service is not ready. It starts anyway and is ready once this is fixed."""
         if reason := await self.check():
             logger.error("Not ready: %s", reason)
 
@@ -95,9 +95,9 @@ class Readiness:
             return f"The {name} did not answer in time. {HOW_TO_START_IT}"
         except DBAPIError as error:
             return f"The {name} cannot be reached: {error.orig}. {HOW_TO_START_IT}"
-        except Exception as error:  # noqa: BLE001 - a readiness check has an answer, whatever it is
+        except Exception as error:  # noqa: BLE001 - a readiness check must report any error
             return f"The {name} cannot be used: {error!r}. {HOW_TO_START_IT}"
-        # A revision that this code does not know is newer: a migration comes before the new code.
+        # An unknown revision is newer: the database is migrated before the new code is deployed.
         if found == self.newest or found - self.known:
             return None
         return (
@@ -107,7 +107,7 @@ class Readiness:
 
 
 async def read_revision(engine: AsyncEngine) -> set[str]:
-    """Return the revisions that the database is at; none if it was never migrated."""
+    """Return the current revisions of the database, an empty set if it was never migrated."""
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
         try:
@@ -115,7 +115,7 @@ async def read_revision(engine: AsyncEngine) -> set[str]:
         except DBAPIError as error:
             if driver.failure_of(error) is not None:
                 raise
-            return set()  # there is no such table
+            return set()  # the table does not exist
         return set(rows)
 
 

@@ -1,4 +1,4 @@
-"""Imports: one JSON document a line, parsed off the event loop before a transaction begins."""
+"""Imports of NDJSON, parsed outside the event loop before a transaction begins."""
 
 import asyncio
 import pickle
@@ -17,10 +17,10 @@ from app.core.streaming import read_lines
 
 T = TypeVar("T")
 
-LISTED = 100  # rejected lines that are named in a response; the others are counted
-BATCH_BYTES = 131_072  # enough for efficient statements, and milliseconds of work
-LINE_BYTES = 64  # what a line costs apart from its length
-MEMORY_BYTES = 1_048_576  # what is longer is kept in a file
+LISTED = 100  # rejected lines that a response lists; further ones are only counted
+BATCH_BYTES = 131_072  # large enough for efficient statements, parsed in milliseconds
+LINE_BYTES = 64  # overhead per line
+MEMORY_BYTES = 1_048_576  # larger imports are kept in a file
 
 
 @dataclass(frozen=True, order=True)
@@ -31,7 +31,7 @@ class Rejection:
 
 @dataclass
 class ImportResult:
-    """What became of the lines of an import. The first rejections are listed, all are counted."""
+    """The result of an import. All rejections are counted, and the first ones are listed."""
 
     inserted: int = 0
     rejected: list[Rejection] = field(default_factory=list)
@@ -45,7 +45,7 @@ class ImportResult:
 
 
 class ParsedLines(Generic[T]):
-    """The valid lines of an import, in a temporary file, and what is wrong with the others."""
+    """The valid lines of an import, in a temporary file, and the errors in the others."""
 
     def __init__(self, file: IO[bytes], parse: Callable[[bytes], T]) -> None:
         self._file = file
@@ -54,17 +54,17 @@ class ParsedLines(Generic[T]):
         self._rejected = ImportResult()
 
     def result(self) -> ImportResult:
-        """A new result, which has the lines that could not be parsed."""
+        """Return a new result that contains the lines that could not be parsed."""
         return ImportResult(0, [*self._rejected.rejected], self._rejected.rejected_count)
 
     async def batches(self) -> AsyncIterator[list[tuple[int, T]]]:
-        """Yield what was parsed with its line's number, from the first line on at each call."""
+        """Yield line numbers and parsed values. Each call starts at the first line."""
         self._file.seek(0)
         while batch := await asyncio.to_thread(self._load):
             yield batch
 
     def add(self, lines: list[bytes]) -> None:
-        """Parse the next lines. It takes milliseconds: call it in a thread."""
+        """Parse the next lines. This takes milliseconds, so call it in a thread."""
         batch = []
         for number, line in enumerate(lines, start=self._count + 1):
             if not line.strip():
@@ -87,7 +87,7 @@ class ParsedLines(Generic[T]):
 
 
 def describe(error: ValidationError) -> str:
-    """The first thing that is wrong, without the value: `items.0.name: Field required`."""
+    """Return the first error without the value: `items.0.name: Field required`."""
     first = name_fields(error.errors(include_input=False, include_url=False))[0]
     return f"{first['field']}: {first['message']}".removeprefix(": ")
 
@@ -96,11 +96,11 @@ def describe(error: ValidationError) -> str:
 async def parse_lines(
     request: Request, parse: Callable[[bytes], T]
 ) -> AsyncIterator[ParsedLines[T]]:
-    """Receive the lines of a request's body and parse each one; empty lines are skipped.
+    """Receive the lines of a request body and parse each one. Empty lines are skipped.
 
-    `parse` runs in a thread. It returns plain values, which can be pickled, and raises pydantic's
-    `ValidationError` for a line that is rejected. All lines are here before the body of the
-    `async with` starts: a slow client holds no transaction open.
+    `parse` runs in a thread. It must return values that can be pickled, and raise pydantic's
+    `ValidationError` to reject a line. All lines are received before the body of the
+    `async with` runs, so that a slow client does not keep a transaction open.
     """
     with SpooledTemporaryFile(max_size=MEMORY_BYTES) as file:
         lines = ParsedLines(file, parse)

@@ -1,15 +1,15 @@
-"""What a request may hold besides its body, which FastAPI limits."""
+"""The limit for request headers. FastAPI itself limits the body."""
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.responses import respond
 
-HEADER_OVERHEAD = 32  # bytes, as HTTP/2 counts them: very many short headers are too long, too
+HEADER_OVERHEAD = 32  # bytes per header, as in HTTP/2, so that many short headers are limited too
 
 
 class HeaderLimit:
-    """Refuses headers of more than `max_bytes` in all: Uvicorn accepts any."""
+    """Refuse headers of more than `max_bytes` in total. Uvicorn has no limit."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""One line for each request and each event, with the id of the request it belongs to."""
+"""Structured logs: one line per request or event, with the request's id."""
 
 import logging
 import os
@@ -14,15 +14,16 @@ from app.core.tracebacks import format_traceback
 
 logger = structlog.stdlib.get_logger("app.requests")
 
-TEXTS_OF_THE_CODE = {"event", "exception", "stack"}  # these have several lines
-CLIENT_LEFT = 499  # nobody is there to receive a status; others log this one
+TEXTS_OF_THE_CODE = {"event", "exception", "stack"}  # may contain line breaks
+CLIENT_LEFT = 499  # the client disconnected; nginx logs the same status
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 def configure_logs(*, level: str, json: bool | None) -> None:
-    """Send every log, also those of libraries, to standard error in one form.
+    """Send all logs, including those of libraries, to standard error in one format.
 
-    That is JSON, or lines for people; if `json` is `None`, the latter on a terminal only.
+    The format is JSON or plain text. If `json` is `None`, it is plain text on a terminal and JSON
+    elsewhere.
     """
     if json is None:
         json = not sys.stderr.isatty()
@@ -34,7 +35,7 @@ def configure_logs(*, level: str, json: bool | None) -> None:
         drop_colors,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks without the values of variables: these are where secrets and personal data are.
+    # No values of variables in tracebacks: they may be secrets or personal data.
     with_traceback = structlog.processors.ExceptionRenderer(format_traceback)
     lines: list[structlog.typing.Processor] = [
         with_traceback,
@@ -63,14 +64,14 @@ def configure_logs(*, level: str, json: bool | None) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         library = logging.getLogger(name)
         library.handlers = []
-        library.propagate = name != "uvicorn.access"  # our own line says more
+        library.propagate = name != "uvicorn.access"  # our own line has more details
     logging.getLogger("uvicorn.error").addFilter(is_not_logged_here)
 
 
 def drop_colors(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Uvicorn gives its messages twice, once for terminals."""
+    """Drop the colored copy of the message that Uvicorn adds for terminals."""
     event.pop("color_message", None)
     return event
 
@@ -78,7 +79,7 @@ def drop_colors(
 def escape_texts(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Terminals obey control characters, also those in a path, which a client has chosen."""
+    """Escape control characters, which a client could send to manipulate a terminal."""
 
     def escape(text: str, allowed: str) -> str:
         return "".join(
@@ -97,21 +98,21 @@ def escape_texts(
 
 
 def is_not_logged_here(record: logging.LogRecord) -> bool:
-    """What uvicorn says of a response that failed, or that was not finished: our lines say more."""
+    """Return whether uvicorn reports a failed or incomplete response, which we log ourselves."""
     ours = ("Exception in ASGI application", "ASGI callable returned without completing")
     return not record.getMessage().startswith(ours)
 
 
 def add_to_request_log(request: Request, **fields: str) -> None:
-    """Add fields to the line of the request. One that has been added already stays."""
+    """Add fields to the log line of the request. Existing fields are not replaced."""
     added: dict[str, str] = request.scope.setdefault("log_fields", {})
     added |= fields | added
 
 
 class RequestLog:
-    """Gives each request an id, the caller's if it is a harmless one, and writes one line for it.
+    """Give each request an id, the caller's if it is safe to log, and log one line for it.
 
-    Plain ASGI: a middleware on Starlette's `BaseHTTPMiddleware` costs a third of the throughput.
+    This is plain ASGI, because Starlette's `BaseHTTPMiddleware` costs a third of the throughput.
     """
 
     def __init__(self, app: ASGIApp) -> None:

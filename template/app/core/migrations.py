@@ -1,4 +1,4 @@
-"""Run Alembic's migrations so that the service goes on, with the settings they need."""
+"""Run Alembic's migrations without blocking the running service."""
 
 import logging
 import time
@@ -21,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def read_settings(settings: type[CoreSettings]) -> CoreSettings:
-    """Read the settings; if that fails, without those that only the service itself needs.
+    """Read the settings. If that fails, read them without validating the service's own.
 
-    They are `None` then. The defaults and sources of `settings` stay.
+    Missing settings of the service are then `None`. The defaults and sources of `settings` are
+    kept.
     """
     try:
         return settings()
@@ -40,8 +41,9 @@ def run_migrations(
 ) -> None:
     """Run the command's revisions, one process at a time.
 
-    Whoever wants a table waits behind a migration that waits for it. So it waits for a short time
-    only, then lets the others through, and tries again. Raises `CommandError` after the last time.
+    While a migration waits for a lock on a table, other transactions queue behind it. It therefore
+    waits only briefly, lets them proceed, and tries again. Raise `CommandError` after the last
+    attempt.
     """
     connection = connection.execution_options(lock_attempts=settings.database_migration_attempts)
     try:
@@ -65,7 +67,7 @@ def run_migrations(
 def run_again(
     connection: Connection, settings: CoreSettings, configure: Callable[..., None]
 ) -> None:
-    """Where a revision is a transaction, it is tried again; else the driver repeats a statement."""
+    """Retry a revision that is a transaction. Otherwise the driver retries single statements."""
     configure(connection=connection)
     attempts = settings.database_migration_attempts
     if not context.get_context().impl.transactional_ddl:
@@ -87,7 +89,7 @@ def run_again(
 
 
 class Steps:
-    """The revisions to run. `downgrade -2` would mean two others after the first of them."""
+    """The remaining revisions, resolved once: a retry of `downgrade -2` must not move on."""
 
     def __init__(self, find: Callable[..., Any]) -> None:
         self.find = find

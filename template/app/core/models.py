@@ -1,4 +1,4 @@
-"""The base class of all tables, portable types, mixins, column types, naming convention."""
+"""The base class of all tables, mixins, portable column types and naming conventions."""
 
 import uuid
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ from app.core import driver
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in, the same instant in UTC out, with microseconds.
+    """Store an aware datetime and return the same instant in UTC, with microseconds.
 
-    A naive datetime could mean any instant: it is a `ValueError`.
+    Raise `ValueError` for a naive datetime, which is ambiguous.
     """
 
     impl = DateTime(timezone=True)
@@ -40,9 +40,9 @@ def utc_now() -> datetime:
 
 
 class Base(AsyncAttrs, DeclarativeBase):
-    """The base of all tables. A plain `Mapped[datetime]` or `Mapped[UUID]` is portable."""
+    """The base of all tables. `Mapped[datetime]` and `Mapped[UUID]` use portable types."""
 
-    # A migration can only drop a constraint that has a name.
+    # A migration can only drop a constraint by name.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -56,10 +56,10 @@ class Base(AsyncAttrs, DeclarativeBase):
 
 
 class UuidKey:
-    """A key that the service generates, ordered by time: RFC 9562, version 7.
+    """A key that the service generates, ordered by time: UUID version 7 of RFC 9562.
 
-    It is set in the constructor, before the record is stored: relationships can be set at once, and
-    one statement inserts many records on every database.
+    It is set in the constructor, so other records can refer to it before it is stored, and every
+    database can insert many records with one statement.
     """
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
@@ -71,13 +71,13 @@ def set_id(_: UuidKey, __: Any, kwargs: dict[str, Any]) -> None:
 
 
 class IntegerKey:
-    """A key that the database increments, for tables whose ids no client sees."""
+    """A key that the database increments, for tables whose ids are not visible to clients."""
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
 
 
 class Timestamps:
-    """When the row was created and last changed. The service sets both; raw SQL has to."""
+    """When the row was created and last changed. The ORM sets both; raw SQL must set them."""
 
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=1)
@@ -89,12 +89,12 @@ class Record(UuidKey, Timestamps, Base):
     __abstract__ = True
 
 
-# Column types by what they hold: `full_name: Mapped[Name]`.
+# Column types by meaning: `full_name: Mapped[Name]`.
 Name = Annotated[str, mapped_column(String(200))]
 LongText = Annotated[str, mapped_column(Text)]
 Cents = Annotated[int, mapped_column(BigInteger)]
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
-    """An index of the rows for which `where` is true, if the database has such indexes."""
+    """Return an index of the rows that match `where`, or of all rows if that is not supported."""
     return Index(name, *columns, **driver.partial_index(where))

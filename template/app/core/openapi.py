@@ -1,4 +1,4 @@
-"""The errors that every endpoint can answer, in the API's documentation."""
+"""Document the errors that every endpoint can return."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ REFERENCES = "#/components/schemas/{model}"
 
 
 def document_problems(schema: dict[str, Any]) -> None:
-    """Put our error format where FastAPI's is, and the errors that any endpoint may answer."""
+    """Replace FastAPI's error format with ours, and add the errors of every endpoint."""
     for path in schema["paths"].values():
         for operation in path.values():
             responses: dict[str, Any] = operation["responses"]

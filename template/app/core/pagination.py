@@ -1,4 +1,4 @@
-"""Pages with a total, for people; keyset pages, for programs that read everything."""
+"""Numbered pages with a total, for people, and keyset pages, for programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 T = TypeVar("T")
 
-# OFFSET costs as much as all pages before it. Beyond this limit, use keyset pages.
+# OFFSET reads all rows before the page. Beyond this limit, use keyset pages.
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -21,7 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Records `(page - 1) * size` to `page * size`, and how many there are in all."""
+    """One page of records, and the total number of records."""
 
     items: Sequence[T]
     total: int
@@ -31,7 +31,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class KeysetPage(Generic[T]):
-    """Records after a key, and the key of the next page; `None` on the last page."""
+    """Records after a key, and the key of the next page, which is `None` on the last page."""
 
     items: Sequence[T]
     next: UUID | None
@@ -60,7 +60,7 @@ async def read_page(
     page: int,
     size: int,
 ) -> Page[T]:
-    """Read one page of an ordered query. The loader `options` are not used for the count."""
+    """Read one page of an ordered query. The count ignores the loader `options`."""
     entity: Any = query.column_descriptions[0]["entity"]
     keys = inspect(entity).primary_key
     counted = query.with_only_columns(*keys, maintain_column_froms=True).order_by(None).subquery()
@@ -72,7 +72,7 @@ async def read_page(
 async def read_keyset_page(
     session: AsyncSession, query: Select[T], *, key: str, limit: int
 ) -> KeysetPage[T]:
-    """Read `limit` rows of an ordered query, and one more to see whether there is a next page."""
+    """Read `limit` rows of an ordered query, and one more to detect the next page."""
     rows = (await session.scalars(query.limit(limit + 1))).all()
     more = len(rows) > limit
     return KeysetPage(rows[:limit], getattr(rows[limit - 1], key) if more else None)
@@ -81,10 +81,10 @@ async def read_keyset_page(
 def rows_after(
     columns: Sequence[Any], values: Sequence[Any], *, descending: bool = False
 ) -> ColumnElement[bool]:
-    """The condition for rows after `values` in the order of `columns`, which are never NULL.
+    """Return the condition for rows after `values` in the order of `columns`, which are not NULL.
 
-    It repeats the bound on the first column, so that every database uses a range of the index. For
-    a comparison of tuples, some databases scan the whole index.
+    The bound on the first column is repeated, so that every database uses a range of the index.
+    For a comparison of tuples, some databases scan the whole index.
     """
 
     def beyond(column: Any, value: Any) -> ColumnElement[bool]:

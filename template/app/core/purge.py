@@ -1,4 +1,4 @@
-"""Deletes for good what was soft-deleted, but for the rows that others still refer to."""
+"""Delete soft-deleted rows permanently, except those that other rows still refer to."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from app.core.registry import import_models
 
 @dataclass
 class Purge:
-    """How many rows were deleted, and how many stay because other rows refer to them."""
+    """The number of deleted rows, and of rows that were kept because others refer to them."""
 
     purged: int = 0
     skipped: int = 0
@@ -29,9 +29,9 @@ class Purge:
 async def purge_deleted(
     database: Database, model: Any, *, deleted_before: datetime, batch_size: int = CHUNK_SIZE
 ) -> Purge:
-    """Delete for good the rows that were hidden before that instant.
+    """Permanently delete the rows that were soft-deleted before `deleted_before`.
 
-    Each batch is a transaction of its own: what an interrupted purge has deleted stays deleted.
+    Each batch is a separate transaction: an interrupted purge keeps the progress it made.
     """
     import_models()  # the tables that refer to this one
     purge = Purge()
@@ -48,7 +48,7 @@ async def purge_deleted(
 async def purge_batch(
     session: AsyncSession, model: Any, expired: ColumnElement[bool], *, after: UUID, size: int
 ) -> tuple[list[UUID], int]:
-    """Delete what can be of the next `size` rows; return the ids of all, and how many it were."""
+    """Purge the next `size` rows. Return the ids of all of them and the number deleted."""
     referenced = or_(false(), *references(model.__table__))
     query = select(model.id, referenced).where(expired, model.id > after)
     query = query.order_by(model.id).limit(size).execution_options(with_deleted=True)
@@ -59,7 +59,7 @@ async def purge_batch(
 
 
 def references(table: Table) -> Iterator[ColumnElement[bool]]:
-    """A condition for each foreign key that lets no row be deleted to which it refers."""
+    """Yield a condition for each foreign key that prevents deletion of a referenced row."""
     for other in table.metadata.tables.values():
         for key in other.foreign_key_constraints:
             restricts = (key.ondelete or "").upper() in {"", "NO ACTION", "RESTRICT"}
@@ -73,7 +73,7 @@ def references(table: Table) -> Iterator[ColumnElement[bool]]:
 async def delete_unreferenced(
     session: AsyncSession, model: Any, expired: ColumnElement[bool], ids: Sequence[UUID]
 ) -> int:
-    """Delete the rows but for those that others refer to by now: halving finds these."""
+    """Delete the rows except those that are referenced in the meantime, found by bisection."""
     if not ids:
         return 0
     statement = delete(model).where(model.id.in_(ids), expired)

@@ -1,4 +1,4 @@
-"""Find the models of all folders in `app/domains`, so that none is forgotten."""
+"""Find the models of all domains."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -8,7 +8,7 @@ from app import domains
 
 
 def import_models() -> None:
-    """Import every domain's `models.py`: Alembic drops the tables that it cannot see."""
+    """Import each domain's `models.py`. Alembic would drop tables whose models are missing."""
     for domain in iter_modules(domains.__path__, "app.domains."):
         if find_spec(f"{domain.name}.models") is not None:
             import_module(f"{domain.name}.models")

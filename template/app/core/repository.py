@@ -1,4 +1,4 @@
-"""Queries that every table needs. A domain's own queries go into its `repository.py`."""
+"""Queries for every table. A domain's own queries belong in its `repository.py`."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Repository(Generic[R]):
-    """The records of one table, through one session. It flushes and never commits."""
+    """The records of one table, through one session. It flushes but never commits."""
 
     model: type[R]
 
@@ -29,9 +29,9 @@ class Repository(Generic[R]):
         return self._existing(await self.find(id, *options, **execution_options))
 
     async def get_for_update(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R:
-        """As `get`, and lock the record until the transaction ends: others wait to change it.
+        """Return the record and lock it until the transaction ends.
 
-        It is read anew, also if the session has it already. Raises `NotFoundError`, and
+        It is read again even if it is in the session already. Raise `NotFoundError`, or
         `ReadOnlyError` in a read session, which cannot hold a lock.
         """
         query = self._by_id(id, options).with_for_update(of=self.model)
@@ -40,20 +40,20 @@ class Repository(Generic[R]):
         return self._existing(found.unique().one_or_none())
 
     async def get_referenced(self, id: UUID, *options: ORMOption) -> R:
-        """As `get`, for an id in the body of a request: raises `UnknownReferenceError`."""
+        """Return the record for an id in a request body, or raise `UnknownReferenceError`."""
         record = await self.find(id, *options)
         if record is None:
             raise UnknownReferenceError(f"There is no {self.model.__name__.lower()} {id}.")
         return record
 
     async def find(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R | None:
-        # Not `session.get`: that ignores the options for a record that is in the session already.
+        # Not `session.get`, which ignores the options for a record that is in the session.
         query = self._by_id(id, options)
         found = await self.session.scalars(query, execution_options=execution_options)
         return found.unique().one_or_none()
 
     async def get_many(self, ids: Collection[UUID], *options: ORMOption) -> Sequence[R]:
-        """Return those of the records that exist, in the order of their ids."""
+        """Return the records that exist, ordered by id."""
         found: dict[UUID, R] = {}
         for chunk in in_chunks(ids):
             query = select(self.model).where(self.model.id.in_(chunk)).options(*options)
@@ -61,7 +61,7 @@ class Repository(Generic[R]):
         return [found[key] for key in sorted(found)]
 
     async def list(self, *options: ORMOption, limit: int, offset: int = 0) -> Sequence[R]:
-        """Return records, the oldest first."""
+        """Return records, oldest first."""
         query = select(self.model).order_by(self.model.id).limit(limit).offset(offset)
         return (await self.session.scalars(query.options(*options))).unique().all()
 
@@ -69,7 +69,7 @@ class Repository(Generic[R]):
         return await self.session.scalar(select(func.count()).select_from(self.model)) or 0
 
     async def add(self, record: R) -> R:
-        """Store the record, new or changed: what the database refuses is raised here."""
+        """Store a new or changed record. Errors of the database are raised here."""
         self.session.add(record)
         await self.session.flush()
         return record
@@ -79,7 +79,7 @@ class Repository(Generic[R]):
         return await self.add(self.model(**data.model_dump()))
 
     async def update(self, record: R, data: BaseModel) -> R:
-        """Change what the caller sent, and leave the rest as it is."""
+        """Change only the fields that the caller sent."""
         for name, value in data.model_dump(exclude_unset=True).items():
             setattr(record, name, value)
         await self.session.flush()

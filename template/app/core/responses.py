@@ -1,4 +1,4 @@
-"""The response that each error becomes: problem details, RFC 9457."""
+"""Error responses as problem details, RFC 9457."""
 
 import json
 import re
@@ -50,12 +50,12 @@ class Problem(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document the errors of an endpoint: `responses=problems(404, 409)`."""
+    """Return the documentation of an endpoint's errors: `responses=problems(404, 409)`."""
     return {status: {"description": title_of(status)} for status in statuses}
 
 
 def title_of(status: int) -> str:
-    """The name of the status, also of one that no standard has."""
+    """Return the name of the status, even if it is not a standard one."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -71,7 +71,7 @@ def respond(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, str]] | None = None,
 ) -> Response:
-    """Build the response. Its JSON is ASCII: whatever a client sent, it can be encoded."""
+    """Build the response. Its JSON is ASCII, so that any text from a client can be encoded."""
     problem = {
         "type": type,
         "title": title_of(status),
@@ -88,7 +88,7 @@ def respond(
 
 
 def problem_type(error: AppError) -> str:
-    """Its own, else one from its name: `AlreadyPaidError` is `urn:problem:already-paid`."""
+    """Return its type, or derive it: `AlreadyPaidError` is `urn:problem:already-paid`."""
     if error.problem_type is not None:
         return error.problem_type
     if type(error).__module__ == errors.__name__:
@@ -107,10 +107,10 @@ async def respond_to_app_error(request: Request, error: Exception) -> Response:
 
 
 async def respond_to_invalid_request(request: Request, error: Exception) -> Response:
-    """Name the fields, never what they held: it may be a password, or a megabyte."""
+    """Name the invalid fields, but not their values, which may be secret or very long."""
     assert isinstance(error, RequestValidationError)
     if any(each["loc"][0] == "path" for each in error.errors()):
-        # `DELETE /orders/export` came to the endpoint for `/orders/{id}`.
+        # `DELETE /orders/export` was routed to the endpoint for `/orders/{id}`.
         methods = allowed_methods(request)
         if request.method not in methods:
             return respond(request, 405, headers={"Allow": ", ".join(sorted(methods))})
@@ -121,7 +121,7 @@ async def respond_to_invalid_request(request: Request, error: Exception) -> Resp
 async def respond_to_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, ClientDisconnect):
-        raise error.__cause__  # FastAPI takes a body that ends too early for one that is broken
+        raise error.__cause__  # FastAPI reports an incomplete body as invalid
     status, headers = error.status_code, dict(error.headers or {})
     if status < HTTPStatus.BAD_REQUEST:  # a redirect, or "not modified"
         return Response(status_code=status, headers=headers)
@@ -134,7 +134,7 @@ async def respond_to_http_exception(request: Request, error: Exception) -> Respo
 
 
 def allowed_methods(request: Request) -> set[str]:
-    """The methods of all routes with the request's path; its own routes before `/{id}`."""
+    """Return the methods of the routes for exactly this path, or else of those that match it."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     routes = [
         route
@@ -152,12 +152,12 @@ async def respond_to_database_error(request: Request, error: Exception) -> Respo
         add_to_request_log(request, error=failure.name)
     add_to_request_log(request, **driver.details_of(error))
     if failure is None or failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise error  # a bug of the service
+        raise error  # a bug in the service
     return respond(request, failure.status, failure.detail)
 
 
 async def respond_to_stale_record(request: Request, error: Exception) -> Response:
-    """The row that was read is another one now, or gone. `refresh` has no exception for that."""
+    """Report a row that was changed or deleted. `refresh` has no exception class of its own."""
     stale = isinstance(error, StaleDataError | ObjectDeletedError)
     if not stale and not str(error).startswith("Could not refresh instance"):
         raise error
@@ -171,7 +171,7 @@ async def respond_to_pool_timeout(request: Request, _: Exception) -> Response:
 
 
 async def respond_to_bug(request: Request, _: Exception) -> Response:
-    """The log has the error; the caller gets the id by which it is found there."""
+    """Return the id of the request, by which the error can be found in the log."""
     request_id = request.scope.get("request_id")
     headers = {"X-Request-ID": request_id} if request_id else {}
     return respond(request, 500, "An error in the service. It was logged.", headers=headers)

@@ -1,4 +1,4 @@
-"""What requests may hold and responses look like: field types and the base of all schemas."""
+"""Field types and base classes for the schemas of requests and responses."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,14 +20,14 @@ MAX_TEXT_BYTES = 65_535
 
 
 def refuse_unstorable(value: str) -> str:
-    """NUL and lone surrogates are valid JSON, but not every database and no encoder takes them."""
+    """Refuse NUL and lone surrogates: valid JSON that not every database or encoder accepts."""
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise PydanticCustomError("text", "must not contain NUL or surrogates")
     return value
 
 
 def fit_into_text_column(value: str) -> str:
-    """Some databases limit a long text to 65,535 bytes, so it is limited here on all of them."""
+    """Limit a long text to 65,535 bytes, the smallest limit of the supported databases."""
     if len(value.encode()) > MAX_TEXT_BYTES:
         raise PydanticCustomError("text", "must be at most 65535 bytes long in UTF-8")
     return value
@@ -41,7 +41,7 @@ def to_utc(value: datetime) -> datetime:
 
 
 def check_email(value: str) -> str:
-    """Addresses are compared in lower case. The message does not repeat the address."""
+    """Return the address in lower case. The error message does not repeat it."""
     try:
         return validate_email(value, check_deliverability=False).normalized.lower()
     except EmailNotValidError:
@@ -74,27 +74,27 @@ Cents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000_000)]
 
 
 def optional(**options: Any) -> Any:
-    """A field that a partial update may leave out; sent as null it is not valid.
+    """Return a field that a partial update may omit. `null` is not valid.
 
-    What was sent is `model_dump(exclude_unset=True)`, so the default is never seen.
+    The default is never used: read the values with `model_dump(exclude_unset=True)`.
     """
     return Field(default_factory=lambda: None, **options)
 
 
 class RequestModel(BaseModel):
-    """The base of what clients send: a field that the schema does not know is an error."""
+    """The base of request schemas. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class ResponseModel(BaseModel):
-    """The base of what clients get, built from records."""
+    """The base of response schemas, which can be built from records."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class RecordRead(ResponseModel):
-    """A record with its id and history."""
+    """A record with its id and timestamps."""
 
     id: UUID
     created_at: datetime
@@ -102,7 +102,7 @@ class RecordRead(ResponseModel):
 
 
 def name_fields(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Pydantic's errors without the values. A name may be hostile, too: it is cut and escaped."""
+    """Return pydantic's errors without values. Names come from clients: they are escaped."""
 
     def name(part: object) -> str:
         return str(part)[:100].encode("ascii", "backslashreplace").decode()
@@ -117,7 +117,7 @@ def name_fields(errors: Sequence[Any]) -> list[dict[str, str]]:
     ]
 
 
-# The names up to 0.3, which are those of classes in FastAPI and SQLAlchemy.
+# The names before 0.4, which were also names of classes in FastAPI and SQLAlchemy.
 Label = Slug
 Read = ResponseModel
 Request = RequestModel

@@ -24,16 +24,16 @@ def parse_url(value: SecretStr) -> URL:
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_url)]
-# An empty variable is one that is not set: compose files and platforms write it so.
+# An empty variable counts as not set: compose files and platforms set such variables.
 empty_is_none = BeforeValidator(lambda value: None if value == "" else value)
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class CoreSettings(BaseSettings):
-    """The template's settings; `app/settings.py` adds the service's own.
+    """The template's settings. `app/settings.py` adds the service's own.
 
-    A value that does not fit is an error at the start that names the variable and not the value:
-    it may hold a password.
+    An invalid value is an error at startup. The message names the variable but not its value,
+    which may contain a password.
     """
 
     model_config = SettingsConfigDict(
@@ -41,53 +41,53 @@ class CoreSettings(BaseSettings):
     )
 
     database_url: DatabaseUrl = SecretStr(driver.DEFAULT_URL)
-    """Where the data is. In a password, %40 stands for @, %2F for /, and so on."""
+    """The URL of the database. Percent-encode the password: %40 for @, %2F for /."""
     database_replica_url: Annotated[DatabaseUrl | None, empty_is_none] = None
-    """A replica that read sessions read from. Not set: from the same database."""
+    """A replica for read sessions. If not set, they use the primary database."""
 
     database_pool_size: int = Field(default=10, ge=1, le=1000)
-    """Connections that a process keeps open: so many for reading, and so many for writing."""
+    """The number of connections that a process keeps open, for reading and for writing each."""
     database_max_overflow: int = Field(default=0, ge=0, le=1000)
-    """Connections opened on top of these under load, and closed again, which is expensive."""
+    """Additional connections under load. They are closed after use, which is expensive."""
     database_job_pool_size: int = Field(default=2, ge=1, le=1000)
-    """Both of the above for scripts and jobs, which do one thing at a time."""
+    """Replaces both of the above for scripts and jobs, which do one thing at a time."""
     database_stream_pool_size: int = Field(default=3, ge=1, le=1000)
-    """Connections for responses that are sent while they are read: so many streams at once."""
+    """Connections for streamed responses: the maximum number of concurrent streams."""
     database_pool_timeout_seconds: Seconds = 2.0
-    """How long a request waits for a free connection before it is a 503."""
+    """How long a request waits for a free connection before it fails with a 503."""
     database_pool_recycle_seconds: int = Field(default=1800, ge=1, le=86_400)
-    """The age at which a connection is replaced."""
+    """The age after which a connection is replaced."""
     database_ping_after_idle_seconds: float = Field(default=30.0, ge=0, le=86_400)
-    """A connection that was idle for longer is tested before it is used. 0: every one is."""
+    """A connection that was idle for longer is pinged before use. 0: ping every connection."""
     database_connect_timeout_seconds: Seconds = 5.0
-    """How long the database may take to accept a connection."""
+    """How long connecting to the database may take."""
     database_statement_timeout_seconds: Seconds = 10.0
-    """How long the database works on one statement of a request."""
+    """How long one statement of a request may take."""
     database_lock_timeout_seconds: Seconds = 5.0
     """How long a statement waits for a row that another transaction is changing."""
     database_migration_lock_timeout_seconds: Seconds = 5.0
-    """How long a migration waits for a lock. Requests for the same table wait behind it."""
+    """How long a migration waits for a lock. Requests for the same table wait as well."""
     database_migration_attempts: int = Field(default=20, ge=1, le=1000)
-    """How often a migration tries to get a lock, with a second in between."""
+    """How often a migration tries to get a lock, with one second between attempts."""
     database_request_timeout_seconds: Seconds = 15.0
-    """How long a request may use the database in all, before it is a 503."""
+    """How long a request may use the database in total before it fails with a 503."""
     database_echo: bool = False
-    """Log each statement with its parameters. They may be personal data: not in production."""
+    """Log each statement with its parameters. Not for production: they may be personal data."""
 
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
-    """The largest request body. A longer one is a 413."""
+    """The maximum size of a request body. A larger one is a 413."""
     max_header_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
-    """The largest headers of a request in all, 32 added for each. Longer ones are a 431."""
+    """The maximum total size of the headers, plus 32 for each. Larger ones are a 431."""
     stream_send_timeout_seconds: Seconds = 30.0
-    """How long a client may take to accept 64 KiB of a stream, before the stream is ended."""
+    """How long a client may take to accept 64 KiB of a stream before the stream is ended."""
     ready_timeout_seconds: Seconds = 2.0
     """How long the readiness check waits for the database."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """The least severe messages that are logged."""
+    """The minimum severity of messages that are logged."""
     log_json: Annotated[bool | None, empty_is_none] = None
-    """One JSON object a line, or lines for people. Not set: for people on a terminal only."""
+    """Log JSON or plain text. If not set, plain text on a terminal and JSON elsewhere."""
     docs_enabled: bool = True
-    """Serve the API's documentation, `/docs`, `/redoc` and `/openapi.json`."""
+    """Serve the API's documentation at `/docs`, `/redoc` and `/openapi.json`."""
 
     @property
     def primary_url(self) -> URL:
@@ -99,5 +99,5 @@ class CoreSettings(BaseSettings):
 
 
 async def get_settings(request: Request) -> Any:
-    """The settings that the application was created with: `SettingsDep` in `app/settings.py`."""
+    """Return the settings of the application. See `SettingsDep` in `app/settings.py`."""
     return request.app.state.settings

@@ -1,4 +1,4 @@
-"""Records that are hidden instead of deleted, can come back, and are deleted for good later."""
+"""Soft deletion: records are hidden, can be restored, and are purged later."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -22,9 +22,9 @@ def live_unless_deleted(context: Any) -> bool | None:
 class SoftDelete:
     """A mixin for tables whose rows are hidden from queries once `deleted_at` is set.
 
-    What must be unique among the living is `UniqueConstraint("email", "is_live")`: `is_live` is
-    true or NULL, and NULL equals nothing, so that a deleted row is in nobody's way. Databases
-    without partial indexes can do that, too.
+    For values that are unique among rows that are not deleted, use
+    `UniqueConstraint("email", "is_live")`. `is_live` is true or NULL, and NULL equals nothing, so
+    deleted rows never conflict. This also works on databases without partial indexes.
     """
 
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, index=True, sort_order=2)
@@ -40,7 +40,7 @@ class SoftDelete:
 
 
 def live_or_deleted() -> CheckConstraint:
-    """For the `__table_args__` of a soft-deleted table: the two columns agree."""
+    """Return a constraint for `__table_args__` that keeps the two columns consistent."""
     return CheckConstraint("(deleted_at IS NULL) = (is_live IS NOT NULL)", name="live_or_deleted")
 
 
@@ -50,7 +50,7 @@ HIDE_DELETED = with_loader_criteria(
 
 
 class DeletedRows(UserDefinedOption):
-    """Tells a query for the relationships of a record how the record was loaded."""
+    """Pass on to queries for a record's relationships whether it was loaded with deleted rows."""
 
     propagate_to_loaders = True
 
@@ -60,11 +60,11 @@ HIDDEN, SHOWN = DeletedRows(), DeletedRows()
 
 @event.listens_for(Session, "do_orm_execute")
 def hide_deleted(state: ORMExecuteState) -> None:
-    """Add the condition to every SELECT, UPDATE and DELETE, and to their joins and subqueries.
+    """Exclude deleted rows from every SELECT, UPDATE and DELETE, with joins and subqueries.
 
-    `execution_options(with_deleted=True)` lifts it. It is not added to `text()`,
-    `Model.__table__`, statements that a connection executes, and the UPDATE of a record that was
-    loaded and changed. `session.get` executes nothing for a record that the session has.
+    `execution_options(with_deleted=True)` includes them. There is no condition in `text()`,
+    statements on `Model.__table__`, statements that a connection executes, or the UPDATE of a
+    loaded record. `session.get` executes no query for a record that is in the session.
     """
     statement = state.statement
     if state.is_column_load or not (statement.is_select or statement.is_dml):
@@ -72,7 +72,7 @@ def hide_deleted(state: ORMExecuteState) -> None:
     if state.is_relationship_load and any(
         isinstance(option, DeletedRows) for option in state.user_defined_options
     ):
-        return  # the query that loaded the owner has passed its options on
+        return  # the query that loaded the parent has passed on its options
     if state.execution_options.get("with_deleted"):
         state.statement = statement.options(SHOWN)
         return
@@ -82,9 +82,9 @@ def hide_deleted(state: ORMExecuteState) -> None:
 
 
 def hide_from_bulk_update(state: ORMExecuteState, statement: Update) -> Update:
-    """An UPDATE by primary key ignores the option.
+    """Add the condition itself: an UPDATE by primary key ignores loader criteria.
 
-    With a condition of its own, SQLAlchemy cannot update the records in the session as well.
+    With this condition, SQLAlchemy cannot update the records in the session as well.
     """
     mapper = state.bind_mapper
     if mapper is None or not issubclass(mapper.class_, SoftDelete):
@@ -95,9 +95,10 @@ def hide_from_bulk_update(state: ORMExecuteState, statement: Update) -> Update:
 
 @event.listens_for(SoftDelete, "refresh", propagate=True)
 def refuse_deleted(record: SoftDelete, query: Any, names: Collection[str] | None) -> None:
-    """Raise `ObjectDeletedError` for a record that is read again and was deleted meanwhile.
+    """Raise `ObjectDeletedError` when a record is refreshed that was deleted in the meantime.
 
-    As SQLAlchemy does if its row is gone. What was loaded with `with_deleted` can be refreshed.
+    SQLAlchemy does the same if the row no longer exists. Records that were loaded with
+    `with_deleted` can be refreshed.
     """
     if (names is None or "deleted_at" in names) and record.deleted_at is not None:
         state = inspect(record)
@@ -120,17 +121,17 @@ class SoftDeleteRepository(Repository[R]):
         await self.session.flush()
 
     async def restore(self, id: UUID, *options: ORMOption) -> R:
-        """Bring the record back; one that is not deleted stays as it is. Raises `NotFoundError`."""
+        """Restore the record if it is deleted, or raise `NotFoundError` if it does not exist."""
         record = await self.get(id, *options, with_deleted=True)
         record.restore()
         await self.session.flush()
         return record
 
     async def purge(self, *, deleted_before: datetime) -> int:
-        """Delete for good what was hidden before that instant; return how many rows.
+        """Permanently delete rows that were soft-deleted before that instant; return the number.
 
-        All or none: a row that others refer to is an `IntegrityError`. `purge_deleted` of
-        `app/core/purge.py` skips such rows.
+        Raise `IntegrityError` and delete nothing if another row refers to one of them.
+        `purge_deleted` in `app/core/purge.py` skips such rows.
         """
         statement = delete(self.model).where(self.model.deleted_at < deleted_before)
         options = {"with_deleted": True, "synchronize_session": False}

@@ -1,4 +1,4 @@
-"""Answers of any length in constant memory: one JSON document a line, sent while it is read."""
+"""Stream NDJSON of any length in constant memory, in both directions."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/x-ndjson"
 async def read_chunks(
     database: Database, query: Select[*tuple[Any, ...]], schema: type[BaseModel]
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the rows of the query as lines of JSON, a thousand rows at a time."""
+    """Yield the rows of the query as lines of JSON, a thousand rows per chunk."""
     async with database.stream() as session:
         result = await session.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
         async for rows in result.partitions():
@@ -32,10 +32,10 @@ async def read_chunks(
 
 
 class NdjsonResponse(StreamingResponse):
-    """Sends the chunks, and closes their source whatever happens to the client.
+    """Send the chunks, and always close their source, even if the client disconnects.
 
-    The first chunk is read before the response starts: a database that is down is still a 503.
-    A client that does not accept a part of 64 KiB within `send_timeout` seconds is cut off.
+    The first chunk is read before the response starts, so that an unavailable database is still a
+    503. A client that does not accept 64 KiB within `send_timeout` seconds is disconnected.
     """
 
     media_type = MEDIA_TYPE
@@ -61,7 +61,7 @@ class NdjsonResponse(StreamingResponse):
 
     async def __call__(
         self,
-        scope: Scope,  # noqa: ARG002 - the signature is ASGI's
+        scope: Scope,  # noqa: ARG002 - ASGI signature
         receive: Receive,
         send: Send,
     ) -> None:
@@ -77,8 +77,8 @@ class NdjsonResponse(StreamingResponse):
             except OSError:
                 raise ClientDisconnect from None
 
-        # Not as in the base class, which cancels again and again: a connection to the database
-        # that is being closed would be left half closed.
+        # Unlike the base class, cancel only once: repeated cancellation could interrupt the closing
+        # of a database connection.
         sending = asyncio.create_task(self.stream_response(send_in_time))
         leaving = asyncio.create_task(self.listen_for_disconnect(receive))
         leaving.add_done_callback(lambda _: sending.cancel())
@@ -96,16 +96,16 @@ class NdjsonResponse(StreamingResponse):
 async def stream_rows(
     database: Database, query: Select[*tuple[Any, ...]], schema: type[BaseModel]
 ) -> NdjsonResponse:
-    """Answer with the rows of the query, which selects the columns that the schema names."""
+    """Return a response with the rows of the query, which must select the schema's columns."""
     chunks = read_chunks(database, query, schema)
     first = await anext(chunks, b"")
     return NdjsonResponse(first, chunks, send_timeout=database.stream_send_timeout)
 
 
 async def read_lines(request: Request, *, longest: int = 65_536) -> AsyncIterator[bytes]:
-    """Yield the lines of a request's body as they arrive, without their ends.
+    """Yield the lines of a request body as they arrive, without line endings.
 
-    A line longer than `longest` bytes is cut off there and ends in NUL, so that it is not JSON.
+    A line of more than `longest` bytes is truncated and ends in NUL, so that it is not valid JSON.
     """
 
     def cut(line: bytes) -> bytes:

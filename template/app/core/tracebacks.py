@@ -1,4 +1,4 @@
-"""Tracebacks for the log, without the values that databases repeat in their messages."""
+"""Tracebacks for the log, without the values that database messages contain."""
 
 import re
 import traceback
@@ -13,18 +13,18 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def format_traceback(exc_info: ExceptionInfo) -> str:
-    """Return the traceback. A message of the database that may have values is left out."""
+    """Return the traceback. Database messages that may contain values are left out."""
     text = "".join(traceback.format_exception(*exc_info)).rstrip()
     for error in related(exc_info[1]):
         if isinstance(error, DBAPIError) and error.orig is not None:
-            shown = driver.details_of(error).get("reason", "(not logged: it may have values)")
+            shown = driver.details_of(error).get("reason", "(not logged: it may contain values)")
             for cause in (error.orig, error.orig.__cause__):
                 text = replace(text, str(cause or ""), shown)
     return text
 
 
 def related(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those that it was raised from, or while they were handled, or groups."""
+    """Yield the exception, its causes and contexts, and the members of groups."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
@@ -36,7 +36,7 @@ def related(error: BaseException) -> Iterator[BaseException]:
 
 
 def replace(text: str, message: str, shown: str) -> str:
-    """Replace the message. In the traceback of a group, its lines are indented."""
+    """Replace the message, whose lines are indented in the traceback of a group."""
     if not message:
         return text
     pattern = r"\n[ |]*".join(map(re.escape, message.split("\n")))

@@ -29,7 +29,7 @@ LabServer = Callable[..., AbstractAsyncContextManager[tuple[int, Database]]]
 
 @pytest.fixture(scope="session")
 async def lab_tables(sweeper: AsyncEngine, swept: list[MetaData]) -> None:
-    """Made by SQLAlchemy itself, which is for databases that nobody will miss."""
+    """Made by SQLAlchemy itself, which is fine for throw-away databases."""
     async with sweeper.begin() as connection:
         await connection.run_sync(lab.METADATA.create_all)
     swept.append(lab.METADATA)

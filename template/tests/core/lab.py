@@ -59,7 +59,7 @@ class LabBook(Record):
     price: Mapped[Cents] = mapped_column(default=0)
     read_at: Mapped[datetime | None]
     shelf: Mapped[LabShelf] = relationship(back_populates="books", lazy="raise")
-    # What `awaitable_attrs` is for: a relation that is loaded on access.
+    # What `awaitable_attrs` is for: a relationship that is loaded on access.
     shelf_on_demand: Mapped[LabShelf] = relationship(lazy="select", viewonly=True)
 
 
@@ -84,7 +84,7 @@ class LabLoan(Record):
 
 
 class LabNote(Record):
-    """A record that counts its versions: who writes an old one is refused."""
+    """A record that counts its versions: a write based on an old one is refused."""
 
     __tablename__ = "lab_notes"
     metadata = METADATA

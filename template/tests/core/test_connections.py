@@ -7,7 +7,7 @@ from app.core.database import Database
 from app.core.settings import CoreSettings
 
 
-async def test_a_connection_that_lay_idle_is_asked_before_it_is_used(
+async def test_a_connection_that_was_idle_is_tested_before_use(
     database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))

@@ -172,21 +172,21 @@ async def test_a_request_that_waits_too_long_is_a_503(client_with: LabApp) -> No
 
 @pytest.mark.usefixtures("database")
 async def test_work_that_takes_too_long_is_ended(settings: CoreSettings) -> None:
-    hurried = Database(settings.model_copy(update={"database_request_timeout_seconds": 0.2}))
+    limited = Database(settings.model_copy(update={"database_request_timeout_seconds": 0.2}))
 
-    async def dawdle() -> None:
-        async with hurried.transaction() as session:
+    async def work_slowly() -> None:
+        async with limited.transaction() as session:
             session.add(LabShelf(name="one"))
             await session.flush()
             await asyncio.sleep(5)
 
     with pytest.raises(UnavailableError):
-        await dawdle()
+        await work_slowly()
 
-    async with hurried.read() as reading:
+    async with limited.read() as reading:
         assert await names(reading) == []
-    assert checked_out(hurried) == 0
-    await hurried.dispose()
+    assert checked_out(limited) == 0
+    await limited.dispose()
 
 
 async def test_a_timeout_of_the_caller_is_not_reported_as_the_databases(
@@ -201,7 +201,7 @@ async def test_all_attempts_together_have_the_time_of_one_request(
     shelf: LabShelf, session: AsyncSession, settings: CoreSettings
 ) -> None:
     limits = {"database_lock_timeout_seconds": 1.0, "database_request_timeout_seconds": 1.5}
-    impatient = Database(settings.model_copy(update=limits))
+    limited = Database(settings.model_copy(update=limits))
     await session.execute(update(LabShelf).values(name="theirs"))
     attempts = 0
 
@@ -211,8 +211,8 @@ async def test_all_attempts_together_have_the_time_of_one_request(
         await own.execute(update(LabShelf).values(name="ours"))
 
     with pytest.raises(UnavailableError):
-        await impatient.run(rename, attempts=5)
-    await impatient.dispose()
+        await limited.run(rename, attempts=5)
+    await limited.dispose()
     await session.rollback()
 
     assert attempts <= 2
@@ -239,7 +239,7 @@ async def test_a_cancelled_request_gives_its_connection_back(database: Database)
 async def test_a_transaction_that_lost_against_another_is_run_again(
     shelf: LabShelf, session: AsyncSession, settings: CoreSettings
 ) -> None:
-    impatient = Database(settings.model_copy(update={"database_lock_timeout_seconds": 1.0}))
+    limited = Database(settings.model_copy(update={"database_lock_timeout_seconds": 1.0}))
     await session.execute(update(LabShelf).values(name="theirs"))
     attempts = 0
 
@@ -250,8 +250,8 @@ async def test_a_transaction_that_lost_against_another_is_run_again(
             await session.commit()
         await own.execute(update(LabShelf).values(name="ours"))
 
-    await impatient.run(rename)
-    await impatient.dispose()
+    await limited.run(rename)
+    await limited.dispose()
 
     assert attempts == 2
     assert await names(session) == ["ours"]

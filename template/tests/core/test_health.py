@@ -67,7 +67,7 @@ async def no_revision(_: AsyncEngine) -> set[str]:
     return set()
 
 
-async def test_a_newer_database_is_no_trouble(database: Database) -> None:
+async def test_a_newer_database_is_ready(database: Database) -> None:
     readiness = Readiness(database.health_engine, timeout=2)
     readiness.known, readiness.newest = {"older"}, {"older"}
     found = await read_revision(database.health_engine)
@@ -86,10 +86,10 @@ async def test_a_database_that_cannot_be_reached_is_reported(
     lab_app = create_application(lab.router, unreachable)
     with caplog.at_level(logging.ERROR):
         async with lab_app.router.lifespan_context(lab_app):
-            trouble = await lab_app.state.readiness.check()
+            reason = await lab_app.state.readiness.check()
             await asyncio.sleep(0)
 
-    assert "The database cannot be reached" in str(trouble)
+    assert "The database cannot be reached" in str(reason)
     assert "DATABASE_URL" in caplog.text
 
 
@@ -98,11 +98,11 @@ async def test_whatever_goes_wrong_is_reported(database: Database, settings: Cor
         settings.primary_url, settings, "read", connect_args={"no_such_option": 1}
     )
 
-    trouble = await Readiness(engine, timeout=2).check()
+    reason = await Readiness(engine, timeout=2).check()
     await engine.dispose()
 
-    assert "TypeError" in str(trouble)
-    assert "no_such_option" in str(trouble)
+    assert "TypeError" in str(reason)
+    assert "no_such_option" in str(reason)
 
 
 async def test_a_silent_database_does_not_hold_the_check_up(database: Database) -> None:

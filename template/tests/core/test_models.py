@@ -124,10 +124,10 @@ def test_every_relationship_raises_when_it_was_not_loaded() -> None:
     tables = set(Base.metadata.sorted_tables)
     mappers = [mapper for mapper in Base.registry.mappers if mapper.local_table in tables]
     lazy = [
-        str(relation)
+        str(relationship)
         for mapper in mappers
-        for relation in mapper.relationships
-        if relation.lazy not in {"raise", "write_only"}
+        for relationship in mapper.relationships
+        if relationship.lazy not in {"raise", "write_only"}
     ]
 
     assert lazy == [], "loading on access is a hidden query: use lazy='raise'"

@@ -90,7 +90,7 @@ async def test_each_batch_is_a_transaction(database: Database, session: AsyncSes
     assert left == [3, 1, 0, 0]
 
 
-async def test_a_row_that_gets_a_reference_meanwhile_is_skipped(
+async def test_a_row_that_gets_a_reference_in_the_meantime_is_skipped(
     database: Database, session: AsyncSession
 ) -> None:
     ids = await create_deleted(session, 3)

@@ -32,8 +32,8 @@ IDS = [path.as_posix() for path in FILES]
 NEVER = {
     "sqlalchemy.create_engine": "it blocks the event loop",
     "sqlalchemy.orm.sessionmaker": "it blocks the event loop",
-    "sqlalchemy.orm.scoped_session": "nobody sees whose session it is",
-    "sqlalchemy.ext.asyncio.async_scoped_session": "nobody sees whose session it is",
+    "sqlalchemy.orm.scoped_session": "its owner cannot be seen",
+    "sqlalchemy.ext.asyncio.async_scoped_session": "its owner cannot be seen",
     "starlette.middleware.base": "it costs a third of the throughput",
 }
 NEVER_IN_DOMAINS = {

@@ -154,7 +154,7 @@ async def test_writes_that_choose_rows_by_a_query_do_not_see_deleted_ones(
     assert [await members.session.scalar(query) for query in left] == [1, 0]
 
 
-async def test_a_record_that_was_deleted_meanwhile_cannot_be_refreshed(
+async def test_a_record_that_was_deleted_in_the_meantime_cannot_be_refreshed(
     database: Database, members: MemberRepository
 ) -> None:
     member = await members.add(LabMember(name="Ada"))

@@ -23,7 +23,7 @@ from tests.core.lab import (
 
 
 @pytest.mark.parametrize("case", ["changed", "deleted", "refreshed", "expired"])
-async def test_a_record_that_was_changed_or_deleted_meanwhile_is_a_conflict(
+async def test_a_record_that_was_changed_or_deleted_in_the_meantime_is_a_conflict(
     client: AsyncClient, case: str
 ) -> None:
     response = await client.post(f"/lab/stale/{case}")

@@ -101,15 +101,15 @@ async def test_a_stream_may_take_longer_than_other_statements(
     """It takes long to find the first row, and then the reader pauses: each is ended elsewhere."""
     limit_seconds = 0.1
     changes = {"database_statement_timeout_seconds": limit_seconds}
-    hurried = Database(settings.model_copy(update=changes))
+    limited = Database(settings.model_copy(update=changes))
     other = aliased(LabShelf)
     query = QUERY.join(other, other.name.like("Shelf 3__")).order_by(LabShelf.name, other.name)
 
-    chunks = read_chunks(hurried, query.limit(50_000), ShelfRead)
+    chunks = read_chunks(limited, query.limit(50_000), ShelfRead)
     lines = (await anext(chunks)).count(b"\n")
     await asyncio.sleep(5 * limit_seconds)
     lines += sum([chunk.count(b"\n") async for chunk in chunks])
-    await hurried.dispose()
+    await limited.dispose()
 
     assert lines == 50_000
 

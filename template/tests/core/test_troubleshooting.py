@@ -43,7 +43,7 @@ async def test_an_expired_attribute_needs_the_event_loop(
 
     with pytest.raises((MissingGreenlet, StatementError), match="greenlet_spawn"):
         _ = found.name
-    gc.collect()  # some drivers leave a coroutine behind that nobody awaits
+    gc.collect()  # some drivers leave a coroutine behind that is never awaited
 
     assert await found.awaitable_attrs.name == "The shelf"
 

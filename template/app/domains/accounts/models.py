@@ -40,7 +40,7 @@ class Account(Record):
     balance_cents: Mapped[Cents]
 
     def change_balance(self, by_cents: int) -> None:
-        """Raise `InsufficientFundsError` or `BalanceTooLargeError` if the account may not."""
+        """Raise `InsufficientFundsError` or `BalanceTooLargeError` if this is not allowed."""
         balance = self.balance_cents + by_cents
         if balance < 0:
             raise InsufficientFundsError

@@ -12,9 +12,9 @@ class AccountRepository(Repository[Account]):
     model = Account
 
     async def change_balance(self, account_id: UUID, by_cents: int) -> bool:
-        """Change the balance if the account may hold the result; tell whether it was changed.
+        """Change the balance if the account may hold the result. Return whether it was changed.
 
-        The condition is part of the update, so that nothing can come between the two.
+        The condition is part of the UPDATE, so that the check and the change are atomic.
         """
         balance = Account.balance_cents + by_cents
         statement = (
@@ -26,7 +26,7 @@ class AccountRepository(Repository[Account]):
         return await count_affected(self.session, statement) == 1
 
     async def lock(self, account_ids: Collection[UUID]) -> None:
-        """Let nobody else change these accounts. In one order: else two wait for each other."""
+        """Lock these accounts, in a fixed order to avoid deadlocks."""
         query = select(Account.id).where(Account.id.in_(account_ids)).order_by(Account.id)
         await self.session.execute(query.with_for_update())
 

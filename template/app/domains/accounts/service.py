@@ -37,18 +37,18 @@ class AccountService:
     async def transfer(self, data: TransferCreate) -> Transfer:
         transfer = Transfer.between(data.source_id, data.target_id, data.amount_cents)
         changes = {data.source_id: -data.amount_cents, data.target_id: data.amount_cents}
-        for account_id in sorted(changes):  # all in one order: else two wait for each other
+        for account_id in sorted(changes):  # a fixed order avoids deadlocks
             await self.change_balance(account_id, changes[account_id])
         return await self.transfers.add(transfer)
 
     async def change_balance(self, account_id: UUID, by_cents: int) -> None:
         if not await self.accounts.change_balance(account_id, by_cents):
             account = await self.accounts.get_referenced(account_id)
-            account.change_balance(by_cents)  # raises what forbids it
+            account.change_balance(by_cents)  # raises the specific error
             raise ConflictError("The balance was changed at the same time.")
 
     async def transfer_many(self, transfers: Sequence[TransferCreate]) -> Batch:
-        """Make those transfers that can be made. A savepoint for each undoes what one began."""
+        """Make the transfers that are possible. A savepoint for each undoes a refused one."""
         batch = Batch()
         ids = {data.source_id for data in transfers} | {data.target_id for data in transfers}
         await self.accounts.lock(ids)

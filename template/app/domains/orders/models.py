@@ -56,7 +56,7 @@ def total_of(items: Iterable[Priced]) -> int:
 
 
 class StatusChange(Record):
-    """What an order's status became, and when (`created_at`)."""
+    """A new status of an order, and when it was set (`created_at`)."""
 
     __tablename__ = "status_changes"
 
@@ -69,7 +69,7 @@ class Order(Record):
     __table_args__ = (
         CheckConstraint("status IN ('pending', 'paid', 'shipped', 'cancelled')", name="status"),
         CheckConstraint("total_cents >= 0", name="total"),
-        Index("ix_orders_user_id_id", "user_id", "id"),  # a user's orders, the newest first
+        Index("ix_orders_user_id_id", "user_id", "id"),  # a user's orders, newest first
     )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
@@ -85,14 +85,14 @@ class Order(Record):
         order_by=OrderItem.id,
         passive_deletes=True,
     )
-    # It grows for as long as the order lives: it is never loaded as a whole, only queried.
+    # It grows without limit, so it is only queried and never loaded as a whole.
     history: WriteOnlyMapped[StatusChange] = relationship(
         cascade="all, delete-orphan", order_by=StatusChange.id, passive_deletes=True
     )
 
     @classmethod
     def of(cls, user_id: UUID, items: Iterable[OrderItem]) -> Self:
-        """A new order; its total is that of its items."""
+        """Return a new order with the total of its items."""
         items = list(items)
         return cls(
             user_id=user_id, total_cents=total_of(items), items=items, status=OrderStatus.PENDING
@@ -108,7 +108,7 @@ class Order(Record):
         self.change_status(OrderStatus.CANCELLED)
 
     def change_status(self, status: OrderStatus) -> None:
-        """Set the status and note it in the history, or raise `IllegalTransitionError`."""
+        """Set the status and add it to the history, or raise `IllegalTransitionError`."""
         if status not in NEXT_STATUSES[OrderStatus(self.status)]:
             raise IllegalTransitionError(f"An order that is {self.status} cannot become {status}.")
         self.status = status

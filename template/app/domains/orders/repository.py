@@ -24,7 +24,7 @@ ALL_ORDERS = select(
     Order.updated_at,
 ).order_by(Order.id)
 
-# SQL as it is, where that says it best: bound parameters, and types for what comes back.
+# Plain SQL where it is clearest, with bound parameters and typed columns.
 TOTALS = (
     text(
         "SELECT status, COUNT(*) AS orders, SUM(total_cents) AS total_cents FROM orders"
@@ -36,7 +36,7 @@ TOTALS = (
 
 
 class OrderRows(NamedTuple):
-    """An order and its items as rows: to make many costs a tenth of what records cost."""
+    """An order and its items as rows, which are ten times faster to create than records."""
 
     order: dict[str, Any]
     items: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class OrderRepository(Repository[Order]):
     model = Order
 
     async def list_latest(self, user_id: UUID, *, limit: int) -> Sequence[Order]:
-        """Return a user's orders, the newest first."""
+        """Return a user's orders, newest first."""
         query = select(Order).where(Order.user_id == user_id).order_by(Order.id.desc())
         return (await self.session.scalars(query.limit(limit))).all()
 
@@ -54,10 +54,10 @@ class OrderRepository(Repository[Order]):
         return (await self.session.execute(TOTALS, {"user_id": user_id})).all()
 
     async def set_status(self, ids: Collection[UUID], status: OrderStatus) -> int:
-        """Set the status of those orders that exist, note it in their history, count them.
+        """Set the status of the orders that exist, add it to their history, return their number.
 
-        Raises `IllegalTransitionError` if one of them may not have it. The condition is part of
-        the update, so that nothing can come between the two.
+        Raise `IllegalTransitionError` if one of them cannot have the status. The condition is part
+        of the UPDATE, so that the check and the change are atomic.
         """
         allowed = [before for before, after in NEXT_STATUSES.items() if status in after]
         changed = await update_by_ids(
@@ -75,7 +75,7 @@ class OrderRepository(Repository[Order]):
         return (await self.session.scalars(order.history.select().limit(limit))).all()
 
     async def add_many(self, orders: Sequence[OrderRows]) -> int:
-        """Store new orders with their items by two statements a thousand, not one for each."""
+        """Store new orders with their items in bulk."""
         await insert_rows(self.session, Order, (each.order for each in orders))
         items = (item for each in orders for item in each.items)
         await insert_rows(self.session, OrderItem, items)

@@ -39,9 +39,9 @@ async def place_order(data: OrderCreate, session: SessionDep) -> Order:
 
 @router.patch("/orders", response_model=Updated, responses=problems(409))
 async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, int]:
-    """Set the status of many orders, or of none if one of them may not have it.
+    """Set the status of many orders, or of none if one of them cannot have it.
 
-    It is run again if another request changes them at the same time.
+    The update is retried if another request changes the orders at the same time.
     """
     updated = await database.run(
         lambda session: OrderRepository(session).set_status(data.ids, data.status)
@@ -57,7 +57,7 @@ async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, 
     openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": ORDER}}}},
 )
 async def import_orders(request: Request, database: DatabaseDep) -> ImportResult:
-    """One order a line. All valid lines are stored, in one transaction, or none is."""
+    """Import one order per line. All valid lines are stored in one transaction."""
     async with parse_lines(request, parse_order) as lines:
         return await database.run(lambda session: OrderService(session).import_orders(lines))
 
@@ -68,7 +68,7 @@ async def import_orders(request: Request, database: DatabaseDep) -> ImportResult
     responses={200: {"model": OrderLine}},
 )
 async def export_orders(database: DatabaseDep) -> NdjsonResponse:
-    """All orders, one a line."""
+    """Export all orders, one per line."""
     return await stream_rows(database, ALL_ORDERS, OrderLine)
 
 
@@ -128,7 +128,7 @@ async def read_user_with_orders(
 
 @router.get("/users/{user_id}/dashboard", response_model=Dashboard, responses=problems(404))
 async def read_dashboard(user_id: UUID, session: ReadSessionDep) -> dict[str, Any]:
-    """One query after the other: they share a session, so they cannot run at the same time."""
+    """The queries share a session, so they run one after the other."""
     orders = OrderRepository(session)
     return {
         "user": await UserRepository(session).get(user_id),

@@ -28,7 +28,7 @@ class OrderService:
         return await self.orders.add(to_order(data))
 
     async def import_orders(self, lines: ParsedLines[OrderRows]) -> ImportResult:
-        """Store the orders whose users exist, and reject the others."""
+        """Store the orders whose users exist and reject the others."""
         result = lines.result()
         async for batch in lines.batches():
             known = await self.users.find_existing({rows.order["user_id"] for _, rows in batch})

@@ -24,8 +24,8 @@ class Tag(Record):
 class Post(Record):
     __tablename__ = "posts"
     __table_args__ = (
-        Index("ix_posts_author_id_id", "author_id", "id"),  # an author's posts, the newest first
-        partial_index("ix_posts_pinned", "id", where="is_pinned"),  # few of many
+        Index("ix_posts_author_id_id", "author_id", "id"),  # an author's posts, newest first
+        partial_index("ix_posts_pinned", "id", where="is_pinned"),  # only a few posts are pinned
     )
 
     title: Mapped[Name]

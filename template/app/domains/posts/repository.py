@@ -12,7 +12,7 @@ from app.core.repository import Repository
 from app.domains.posts.models import Post, Tag, post_tags
 from app.domains.users.models import User
 
-# joinedload for the one author of a post; selectinload, one more statement, for its many tags.
+# joinedload for the author of a post; selectinload, one more statement, for its tags.
 FULL: Sequence[ORMOption] = (joinedload(Post.author), selectinload(Post.tags))
 
 
@@ -29,9 +29,9 @@ class PostRepository(Repository[Post]):
         page: int,
         size: int,
     ) -> Page[Post]:
-        """Return posts that match all given filters, with author and tags, the oldest first."""
+        """Return posts that match all given filters, with author and tags, oldest first."""
         query = select(Post).order_by(Post.id)
-        if text is not None:  # autoescape: a % in the text is a %, not a wildcard
+        if text is not None:  # autoescape: % is not a wildcard
             found = (column.icontains(text, autoescape=True) for column in (Post.title, Post.body))
             query = query.where(or_(*found))
         if author_id is not None:
@@ -71,7 +71,7 @@ class PostRepository(Repository[Post]):
         return (await self.session.execute(query)).one()
 
     async def count_by_tag(self, *, at_least: int, limit: int) -> Sequence[Row[str, int]]:
-        """Return the tags of at least `at_least` posts, the most used first."""
+        """Return the tags of at least `at_least` posts, most used first."""
         posts = func.count(post_tags.c.post_id)
         query = (
             select(Tag.name, posts.label("posts"))
@@ -84,7 +84,7 @@ class PostRepository(Repository[Post]):
         return (await self.session.execute(query)).all()
 
     async def count_by_user(self, *, limit: int) -> Sequence[Row[Any]]:
-        """Return the users with the number of their posts, the most active first."""
+        """Return the users with the number of their posts, most active first."""
         posts = (
             select(func.count(Post.id))
             .where(Post.author_id == User.id)

@@ -20,7 +20,7 @@ class Role(Record):
 
 
 class User(SoftDeletable):
-    """A person. The address is unique among users who are not deleted, in whatever case."""
+    """A person. The address is unique among users who are not deleted, regardless of case."""
 
     __tablename__ = "users"
     __table_args__ = (UniqueConstraint("email", "is_live"), live_or_deleted())

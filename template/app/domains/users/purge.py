@@ -1,4 +1,7 @@
-"""A job: `python -m app.domains.users.purge 30` deletes for good what was deleted 30 days ago."""
+"""A job that permanently deletes users who were soft-deleted some time ago.
+
+`python -m app.domains.users.purge 30` purges those deleted more than 30 days ago.
+"""
 
 import argparse
 import asyncio
@@ -16,9 +19,9 @@ logger = logging.getLogger(__name__)
 
 
 async def purge_users(settings: Settings, *, days: int) -> Purge:
-    """Delete the users who were deleted more than `days` days ago.
+    """Purge the users who were deleted more than `days` days ago.
 
-    One who still has posts, orders or accounts stays: these are not deleted silently.
+    Users who still have posts, orders or accounts are kept.
     """
     async with open_database(settings) as database:
         deleted_before = utc_now() - timedelta(days=days)

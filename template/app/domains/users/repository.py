@@ -15,18 +15,18 @@ class UserRepository(SoftDeleteRepository[User]):
     model = User
 
     async def list_after(self, after: UUID | None, *, limit: int) -> KeysetPage[User]:
-        """The users who were made after the one with the id `after`: ids are ordered by time."""
+        """Return the users who were created after the one with the id `after`."""
         query = select(User).order_by(User.id)
         if after is not None:
             query = query.where(rows_after([User.id], [after]))
         return await read_keyset_page(self.session, query, key="id", limit=limit)
 
     async def find_existing(self, ids: Collection[UUID]) -> set[UUID]:
-        """Return those of the ids that are users'."""
+        """Return the ids that belong to users."""
         return set(await self.session.scalars(select(User.id).where(User.id.in_(ids))))
 
     async def give_role(self, user: User, role: Role) -> None:
-        """Have no effect if the user has the role already, also if another request gives it now."""
+        """Add the role. This has no effect if the user has it, even if added concurrently."""
         statement = driver.upsert(user_roles, key=["user_id", "role_id"], update=[])
         await self.session.execute(statement, [{"user_id": user.id, "role_id": role.id}])
 
