@@ -104,7 +104,7 @@ class Virtualenv:
         return True
 
 
-def run_suite(project: Path, variables: Mapping[str, str], options: str = "-n0") -> str:
+def run_suite(project: Path, variables: Mapping[str, str], options: str = "") -> str:
     """Runs the project's own tests; returns how many there were and how long they took."""
     run(project, f"uv run pytest --junitxml=report.xml {options}", variables)
     suite = next(ET.parse(project / "report.xml").iter("testsuite"))
