@@ -142,7 +142,7 @@ def prepare(
 
         @event.listens_for(engine.sync_engine, "begin")
         def on_begin(connection: Connection) -> None:
-            """Take the write lock at once: one that reads first and then writes would be refused."""
+            """Take the write lock at once: reading first and then writing would be refused."""
             options = connection.get_execution_options()
             if options.get("isolation_level") != "AUTOCOMMIT":
                 connection.exec_driver_sql(options.get("begin", "BEGIN IMMEDIATE"))
