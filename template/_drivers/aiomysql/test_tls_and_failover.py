@@ -166,8 +166,8 @@ async def test_a_database_that_was_missing_is_used_when_it_is_back(
     server: URL, url: URL, client_with: LabApp
 ) -> None:
     settings = {"database_url": SecretStr(url.render_as_string(hide_password=False))}
+    await execute(server, "DROP DATABASE app")
     async with client_with(**settings) as (client, _):
-        await execute(server, "DROP DATABASE app")
         missing = await client.get("/lab/shelves")
         not_ready = await client.get("/health/ready")
         await create_app(server)

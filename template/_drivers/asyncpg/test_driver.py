@@ -72,6 +72,7 @@ def test_options_that_cannot_be_honored_are_refused_by_name(given: str, reason: 
         driver.check_url(sa.make_url(f"postgres://db/app?{given}"))
 
 
+@pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize(
     ("option", "value", "query"),
     [
@@ -92,6 +93,7 @@ async def test_options_of_the_url_take_effect(
     assert found == value.removeprefix("-c search_path=")
 
 
+@pytest.mark.usefixtures("migrated")
 async def test_the_url_chooses_among_servers(settings: CoreSettings) -> None:
     url = settings.primary_url.update_query_dict({"target_session_attrs": "read-write"})
     for purpose in ("write", "read"):
@@ -126,6 +128,7 @@ async def test_a_server_that_never_answers_is_a_failure_of_the_database(
     assert driver.failure_of(error.value) is Failure.TIMEOUT
 
 
+@pytest.mark.usefixtures("migrated")
 async def test_a_connection_that_became_silent_is_a_failure_of_the_database(
     settings: CoreSettings,
 ) -> None:
