@@ -21,6 +21,7 @@ from sqlalchemy import Connection, MetaData, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from app.core import direct
 from app.core.database import Database
 from app.core.engine import create_engine
 from app.core.models import Base
@@ -164,12 +165,14 @@ def count_statements(database: Database) -> CountStatements:
             if not statement.startswith("BEGIN"):
                 statements.append(statement)
 
+        direct.listeners.append(statements.append)
         engines = (database.engine, database.read_engine, database.stream_engine)
         for engine in engines:
             event.listen(engine.sync_engine, "before_cursor_execute", note)
         try:
             yield statements
         finally:
+            direct.listeners.remove(statements.append)
             for engine in engines:
                 event.remove(engine.sync_engine, "before_cursor_execute", note)
 

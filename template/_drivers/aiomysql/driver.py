@@ -35,12 +35,15 @@ from app.core.failures import Failure
 
 __all__ = [
     "DEFAULT_URL",
+    "ERRORS",
     "MIGRATION_OPTIONS",
+    "RESULT_TYPE",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
     "engine_options",
     "failure_of",
+    "fetch",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -49,6 +52,12 @@ __all__ = [
 ]
 
 DEFAULT_URL = "mysql+aiomysql://app:app@localhost:3306/app"
+
+# What `fetch` raises if the database reports an error or cannot be reached.
+ERRORS: tuple[type[Exception], ...] = (aiomysql.Error, OSError)
+
+# The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
+RESULT_TYPE: Any = None
 
 STREAM_OPTIONS: dict[str, Any] = {}
 
@@ -368,6 +377,15 @@ def upsert(
     changing = (column.name for column in columns if column.onupdate is not None)
     names = {*update, *changing}
     return statement.on_duplicate_key_update({name: statement.inserted[name] for name in names})
+
+
+async def fetch(
+    connection: Any, statement: str, parameters: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    """Execute a query on the driver's own connection and return its rows, or raise `ERRORS`."""
+    async with connection.cursor() as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()  # type: ignore[no-any-return]
 
 
 async def update_returning_ids(

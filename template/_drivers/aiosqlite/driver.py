@@ -1,6 +1,7 @@
 """Everything about SQLite and aiosqlite that the rest of the service need not know."""
 
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -28,12 +29,15 @@ from app.core.failures import Failure
 
 __all__ = [
     "DEFAULT_URL",
+    "ERRORS",
     "MIGRATION_OPTIONS",
+    "RESULT_TYPE",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
     "engine_options",
     "failure_of",
+    "fetch",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -42,6 +46,12 @@ __all__ = [
 ]
 
 DEFAULT_URL = "sqlite+aiosqlite:///app.db"
+
+# What `fetch` raises if the database reports an error or cannot be reached.
+ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
+
+# The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
+RESULT_TYPE: Any = None
 
 STREAM_OPTIONS: dict[str, Any] = {}
 
@@ -216,6 +226,13 @@ def upsert(
     return statement.on_conflict_do_update(
         index_elements=key, set_={name: statement.excluded[name] for name in names}
     )
+
+
+async def fetch(
+    connection: Any, statement: str, parameters: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    """Execute a query on the driver's own connection and return its rows, or raise `ERRORS`."""
+    return await connection.execute_fetchall(statement, parameters)  # type: ignore[no-any-return]
 
 
 async def update_returning_ids(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, ColumnElement, Connection, Table, event, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import ExceptionContext
@@ -20,12 +21,15 @@ from app.core.failures import Failure
 
 __all__ = [
     "DEFAULT_URL",
+    "ERRORS",
     "MIGRATION_OPTIONS",
+    "RESULT_TYPE",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
     "engine_options",
     "failure_of",
+    "fetch",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -34,6 +38,12 @@ __all__ = [
 ]
 
 DEFAULT_URL = "postgresql+asyncpg://app:app@localhost:5432/app"
+
+# What `fetch` raises if the database reports an error or cannot be reached.
+ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+# The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
+RESULT_TYPE: Any = 1700  # NUMERIC: asyncpg returns decimals
 
 # Outside a transaction PostgreSQL has no cursor to stream from.
 STREAM_OPTIONS: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
@@ -293,6 +303,13 @@ def upsert(
     return statement.on_conflict_do_update(
         index_elements=key, set_={name: statement.excluded[name] for name in names}
     )
+
+
+async def fetch(
+    connection: Any, statement: str, parameters: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    """Execute a query on the driver's own connection and return its rows, or raise `ERRORS`."""
+    return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
 
 
 async def update_returning_ids(

@@ -7,41 +7,34 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
-from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.orm import ORMExecuteState, Session  # for ReadOnly below; everything else is async
 
 from app.core import driver
 from app.core.engine import ConnectionQueue, create_engine
 from app.core.errors import UnavailableError
 from app.core.failures import Failure
+from app.core.sessions import ReadOnly, ReadOnlyError, ReadSession, close_session, refuse_locks
 from app.core.settings import CoreSettings
 
+__all__ = [
+    "Database",
+    "DatabaseDep",
+    "PrimaryReadSessionDep",
+    "ReadOnly",
+    "ReadOnlyError",
+    "ReadSession",
+    "ReadSessionDep",
+    "SessionDep",
+    "get_database",
+    "get_primary_read_session",
+    "get_read_session",
+    "get_session",
+    "open_database",
+    "refuse_locks",
+]
+
 T = TypeVar("T")
-
-
-class ReadOnlyError(RuntimeError):
-    """A read session was used to write. Use `SessionDep` in the endpoint instead."""
-
-
-class ReadOnly(Session):
-    def flush(self, objects: Any = None) -> None:  # noqa: ARG002 - signature of the base class
-        if self.new or self.dirty or self.deleted:
-            raise ReadOnlyError("This session only reads. Use SessionDep to write.")
-
-
-@event.listens_for(ReadOnly, "do_orm_execute")
-def refuse_locks(state: ORMExecuteState) -> None:
-    """Raise `ReadOnlyError`: without a transaction, a lock is released after its statement."""
-    if getattr(state.statement, "_for_update_arg", None) is not None:
-        raise ReadOnlyError("This session only reads. Use SessionDep to lock.")
-
-
-class ReadSession(AsyncSession):
-    """A session that refuses to write. Its connections are read-only too, even for raw SQL."""
-
-    sync_session_class = ReadOnly
 
 
 class Database:
@@ -97,9 +90,13 @@ class Database:
         async with (
             self._within_deadline(),
             self._connection(self.engine),
-            self._write.begin() as session,
         ):
-            yield session
+            session = self._write()
+            try:
+                async with session.begin():
+                    yield session
+            finally:
+                await close_session(session)
 
     @asynccontextmanager
     async def read(self, *, primary: bool = False) -> AsyncIterator[ReadSession]:

@@ -7,11 +7,15 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, and_, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, inspect, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
+from app.core.reads import S, once_for_each_query, read_records
+
 T = TypeVar("T")
+
+FIRST_ID = UUID(int=0)  # before all others
 
 # OFFSET reads all rows before the page. Beyond this limit, use keyset pages.
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
@@ -61,12 +65,40 @@ async def read_page(
     size: int,
 ) -> Page[T]:
     """Read one page of an ordered query. The count ignores the loader `options`."""
-    entity: Any = query.column_descriptions[0]["entity"]
-    keys = inspect(entity).primary_key
-    counted = query.with_only_columns(*keys, maintain_column_froms=True).order_by(None).subquery()
-    total = await session.scalar(select(func.count()).select_from(counted)) or 0
+    total = await session.scalar(count_rows(query)) or 0
     rows = query.options(*options).limit(size).offset((page - 1) * size)
     return Page((await session.scalars(rows)).unique().all(), total, page, size)
+
+
+def count_rows(query: Select[Any]) -> Select[int]:
+    keys = inspect(query.column_descriptions[0]["entity"]).primary_key
+    counted = query.with_only_columns(*keys, maintain_column_froms=True).order_by(None).subquery()
+    return select(func.count()).select_from(counted)
+
+
+@once_for_each_query
+def with_total(query: Select[Any]) -> Select[Any]:
+    total = count_rows(query).scalar_subquery().label("page_total")
+    return query.limit(bindparam("page_size")).offset(bindparam("page_offset")).add_columns(total)
+
+
+async def read_page_of(
+    session: AsyncSession,
+    query: Select[Any],
+    schema: type[S],
+    *,
+    page: int,
+    size: int,
+    **values: Any,
+) -> Page[S]:
+    """Read one page of an ordered query as schemas. The page and the total are one statement."""
+    limits = {"page_size": size, "page_offset": (page - 1) * size}
+    records = await read_records(session, with_total(query), schema, values | limits)
+    if records or page == 1:
+        total = records[0]["page_total"] if records else 0
+    else:
+        total = await session.scalar(count_rows(query), values) or 0
+    return Page([schema.model_validate(record) for record in records], total, page, size)
 
 
 async def read_keyset_page(
@@ -74,6 +106,11 @@ async def read_keyset_page(
 ) -> KeysetPage[T]:
     """Read `limit` rows of an ordered query, and one more to detect the next page."""
     rows = (await session.scalars(query.limit(limit + 1))).all()
+    return keyset_page(rows, key=key, limit=limit)
+
+
+def keyset_page(rows: Sequence[T], *, key: str, limit: int) -> KeysetPage[T]:
+    """Return the page of the first `limit` rows. One more than that shows that there is a next."""
     more = len(rows) > limit
     return KeysetPage(rows[:limit], getattr(rows[limit - 1], key) if more else None)
 

@@ -1,19 +1,28 @@
 """Queries for every table. A domain's own queries belong in its `repository.py`."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.core.bulk import in_chunks
 from app.core.errors import NotFoundError, UnknownReferenceError
+from app.core.inserts import insert_record
 from app.core.models import Record
+from app.core.reads import S, read_all
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+@cache
+def select_by_id(model: type[R]) -> Select[R]:
+    return select(model).where(model.id == bindparam("id"))
 
 
 class Repository(Generic[R]):
@@ -23,6 +32,18 @@ class Repository(Generic[R]):
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
+
+    async def read(self, id: UUID, schema: type[S]) -> S:
+        """Return the record as a schema, with the related records that the schema names.
+
+        Raise `NotFoundError`. To change a record, use `get`.
+        """
+        found = await read_all(self.session, select_by_id(self.model), schema, id=id)
+        return self._existing(found[0] if found else None)
+
+    async def read_all(self, query: Select[Any], schema: type[S], **values: Any) -> list[S]:
+        """Return the rows of the query as schemas. `values` are those of its `bindparam`s."""
+        return await read_all(self.session, query, schema, **values)
 
     async def get(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R:
         """Return the record, or raise `NotFoundError`."""
@@ -34,7 +55,8 @@ class Repository(Generic[R]):
         It is read again even if it is in the session already. Raise `NotFoundError`, or
         `ReadOnlyError` in a read session, which cannot hold a lock.
         """
-        query = self._by_id(id, options).with_for_update(of=self.model)
+        query = select(self.model).where(self.model.id == id).options(*options)
+        query = query.with_for_update(of=self.model)
         execution_options["populate_existing"] = True
         found = await self.session.scalars(query, execution_options=execution_options)
         return self._existing(found.unique().one_or_none())
@@ -48,8 +70,10 @@ class Repository(Generic[R]):
 
     async def find(self, id: UUID, *options: ORMOption, **execution_options: Any) -> R | None:
         # Not `session.get`, which ignores the options for a record that is in the session.
-        query = self._by_id(id, options)
-        found = await self.session.scalars(query, execution_options=execution_options)
+        query = select_by_id(self.model)
+        if options:
+            query = query.options(*options)
+        found = await self.session.scalars(query, {"id": id}, execution_options=execution_options)
         return found.unique().one_or_none()
 
     async def get_many(self, ids: Collection[UUID], *options: ORMOption) -> Sequence[R]:
@@ -78,6 +102,14 @@ class Repository(Generic[R]):
         """Store a new record with the values of the schema."""
         return await self.add(self.model(**data.model_dump()))
 
+    async def insert(self, data: BaseModel, schema: type[S]) -> S:
+        """Store a new record with the values of `data`, and return it as a schema.
+
+        The constructor and validators of the model are called, but not its other events, and
+        the record is not in the session: to go on working with it, use `create`.
+        """
+        return await insert_record(self.session, self.model(**data.model_dump()), schema)
+
     async def update(self, record: R, data: BaseModel) -> R:
         """Change only the fields that the caller sent."""
         for name, value in data.model_dump(exclude_unset=True).items():
@@ -89,10 +121,7 @@ class Repository(Generic[R]):
         await self.session.delete(record)
         await self.session.flush()
 
-    def _by_id(self, id: UUID, options: Sequence[ORMOption]) -> Select[R]:
-        return select(self.model).where(self.model.id == id).options(*options)
-
-    def _existing(self, record: R | None) -> R:
+    def _existing(self, record: T | None) -> T:
         if record is None:
             raise NotFoundError(f"There is no {self.model.__name__.lower()} with this id.")
         return record

@@ -5,13 +5,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Select
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database
+from app.core.reads import plan_for
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +25,13 @@ async def read_chunks(
     database: Database, query: Select[*tuple[Any, ...]], schema: type[BaseModel]
 ) -> AsyncGenerator[bytes, None]:
     """Yield the rows of the query as lines of JSON, a thousand rows per chunk."""
+    adapter = TypeAdapter(schema)
     async with database.stream() as session:
-        result = await session.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
+        plan = plan_for(query, schema, session)
+        result = await session.stream(plan.query.execution_options(yield_per=ROWS_AT_ONCE))
         async for rows in result.partitions():
-            records = (schema.model_validate(row, from_attributes=True) for row in rows)
-            yield "".join(f"{record.model_dump_json()}\n" for record in records).encode()
+            records = (adapter.validate_python(plan.record(row)) for row in rows)
+            yield b"".join(adapter.dump_json(record) + b"\n" for record in records)
 
 
 class NdjsonResponse(StreamingResponse):

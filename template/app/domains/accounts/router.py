@@ -24,9 +24,9 @@ async def open_account(data: AccountCreate, session: SessionDep) -> Account:
     return await AccountService(session).open_account(data)
 
 
-@router.get("/accounts/{account_id}", response_model=AccountRead, responses=problems(404))
-async def read_account(account_id: UUID, session: ReadSessionDep) -> Account:
-    return await AccountRepository(session).get(account_id)
+@router.get("/accounts/{account_id}", responses=problems(404))
+async def read_account(account_id: UUID, session: ReadSessionDep) -> AccountRead:
+    return await AccountRepository(session).read(account_id, AccountRead)
 
 
 @router.post("/transfers", status_code=201, response_model=TransferRead, responses=problems(409))

@@ -14,15 +14,21 @@ from app.domains.orders.models import (
     OrderStatus,
     StatusChange,
 )
+from app.domains.orders.schemas import OrderSummary, StatusChangeRead
 
-ALL_ORDERS = select(
-    Order.id,
-    Order.user_id,
-    Order.status,
-    Order.total_cents,
-    Order.created_at,
-    Order.updated_at,
-).order_by(Order.id)
+ALL_ORDERS = select(Order).order_by(Order.id)
+LATEST_ORDERS = (
+    select(Order)
+    .where(Order.user_id == bindparam("user_id"))
+    .order_by(Order.id.desc())
+    .limit(bindparam("limit"))
+)
+HISTORY = (
+    select(StatusChange)
+    .where(StatusChange.order_id == bindparam("order_id"))
+    .order_by(StatusChange.id)
+    .limit(bindparam("limit"))
+)
 
 # Plain SQL where it is clearest, with bound parameters and typed columns.
 TOTALS = (
@@ -45,10 +51,9 @@ class OrderRows(NamedTuple):
 class OrderRepository(Repository[Order]):
     model = Order
 
-    async def list_latest(self, user_id: UUID, *, limit: int) -> Sequence[Order]:
+    async def list_latest(self, user_id: UUID, *, limit: int) -> list[OrderSummary]:
         """Return a user's orders, newest first."""
-        query = select(Order).where(Order.user_id == user_id).order_by(Order.id.desc())
-        return (await self.session.scalars(query.limit(limit))).all()
+        return await self.read_all(LATEST_ORDERS, OrderSummary, user_id=user_id, limit=limit)
 
     async def sum_by_status(self, user_id: UUID) -> Sequence[Row[Any]]:
         return (await self.session.execute(TOTALS, {"user_id": user_id})).all()
@@ -71,8 +76,9 @@ class OrderRepository(Repository[Order]):
         changes = ({"order_id": order_id, "status": status} for order_id in changed)
         return await insert_rows(self.session, StatusChange, changes)
 
-    async def read_history(self, order: Order, *, limit: int) -> Sequence[StatusChange]:
-        return (await self.session.scalars(order.history.select().limit(limit))).all()
+    async def read_history(self, order_id: UUID, *, limit: int) -> list[StatusChangeRead]:
+        """Return the changes of an order's status, oldest first."""
+        return await self.read_all(HISTORY, StatusChangeRead, order_id=order_id, limit=limit)
 
     async def add_many(self, orders: Sequence[OrderRows]) -> int:
         """Store new orders with their items in bulk."""

@@ -1,16 +1,14 @@
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from sqlalchemy.orm import selectinload
 
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
 from app.core.imports import ImportResult, parse_lines
 from app.core.pagination import Limit
 from app.core.responses import problems
 from app.core.streaming import MEDIA_TYPE, NdjsonResponse, stream_rows
-from app.domains.orders.models import Order, StatusChange
+from app.domains.orders.models import Order
 from app.domains.orders.repository import ALL_ORDERS, OrderRepository
 from app.domains.orders.schemas import (
     CustomerRead,
@@ -72,19 +70,18 @@ async def export_orders(database: DatabaseDep) -> NdjsonResponse:
     return await stream_rows(database, ALL_ORDERS, OrderLine)
 
 
-@router.get("/orders/{order_id}", response_model=OrderRead, responses=problems(404))
-async def read_order(order_id: UUID, session: ReadSessionDep) -> Order:
-    return await OrderRepository(session).get(order_id, selectinload(Order.items))
+@router.get("/orders/{order_id}", responses=problems(404))
+async def read_order(order_id: UUID, session: ReadSessionDep) -> OrderRead:
+    return await OrderRepository(session).read(order_id, OrderRead)
 
 
-@router.get(
-    "/orders/{order_id}/history", response_model=list[StatusChangeRead], responses=problems(404)
-)
+@router.get("/orders/{order_id}/history", responses=problems(404))
 async def read_history(
     order_id: UUID, session: ReadSessionDep, limit: Limit = 50
-) -> Sequence[StatusChange]:
+) -> list[StatusChangeRead]:
     orders = OrderRepository(session)
-    return await orders.read_history(await orders.get(order_id), limit=limit)
+    order = await orders.read(order_id, OrderLine)
+    return await orders.read_history(order.id, limit=limit)
 
 
 @router.delete("/orders/{order_id}", status_code=204, responses=problems(404))
@@ -117,13 +114,13 @@ async def cancel_order(order_id: UUID, session: SessionDep) -> Order:
     return await orders.add(order)
 
 
-@router.get("/users/{user_id}/orders", response_model=CustomerWithOrders, responses=problems(404))
+@router.get("/users/{user_id}/orders", responses=problems(404))
 async def read_user_with_orders(
     user_id: UUID, session: ReadSessionDep, limit: Limit = 100
-) -> dict[str, Any]:
-    user = await UserRepository(session).get(user_id)
+) -> CustomerWithOrders:
+    user = await UserRepository(session).read(user_id, CustomerRead)
     orders = await OrderRepository(session).list_latest(user_id, limit=limit)
-    return {**dict(CustomerRead.model_validate(user)), "orders": orders}
+    return CustomerWithOrders(**dict(user), orders=orders)
 
 
 @router.get("/users/{user_id}/dashboard", response_model=Dashboard, responses=problems(404))
@@ -131,7 +128,7 @@ async def read_dashboard(user_id: UUID, session: ReadSessionDep) -> dict[str, An
     """The queries share a session, so they run one after the other."""
     orders = OrderRepository(session)
     return {
-        "user": await UserRepository(session).get(user_id),
+        "user": await UserRepository(session).read(user_id, CustomerRead),
         "latest_orders": await orders.list_latest(user_id, limit=10),
         "totals": await orders.sum_by_status(user_id),
     }

@@ -1,19 +1,44 @@
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, func, or_, select
-from sqlalchemy.orm import joinedload, selectinload
-from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy import Row, Select, bindparam, case, func, or_, select
 
 from app.core.bulk import upsert_rows
-from app.core.pagination import Page, read_page
+from app.core.pagination import Page, read_page_of
+from app.core.reads import escape_like
 from app.core.repository import Repository
 from app.domains.posts.models import Post, Tag, post_tags
+from app.domains.posts.schemas import PostRead
 from app.domains.users.models import User
 
-# joinedload for the author of a post; selectinload, one more statement, for its tags.
-FULL: Sequence[ORMOption] = (joinedload(Post.author), selectinload(Post.tags))
+FILTERS = {
+    "text": or_(
+        Post.title.icontains(bindparam("text"), escape="/"),
+        Post.body.icontains(bindparam("text"), escape="/"),
+    ),
+    "author_id": Post.author_id == bindparam("author_id"),
+    "tag": Post.tags.any(Tag.name == bindparam("tag")),
+    "pinned": Post.is_pinned == bindparam("pinned"),
+}
+RANKED = select(
+    Post.id,
+    func.row_number().over(partition_by=Post.author_id, order_by=Post.id.desc()).label("number"),
+).subquery()
+LATEST_POSTS = (
+    select(Post)
+    .join(RANKED, RANKED.c.id == Post.id)
+    .where(RANKED.c.number <= bindparam("per_author"))
+    .order_by(Post.id.desc())
+    .limit(bindparam("limit"))
+)
+
+
+@cache
+def select_posts(*filters: str) -> Select[Post]:
+    """Return the same query for the same filters: it is compiled once for each combination."""
+    return select(Post).where(*(FILTERS[name] for name in filters)).order_by(Post.id)
 
 
 class PostRepository(Repository[Post]):
@@ -28,32 +53,21 @@ class PostRepository(Repository[Post]):
         pinned: bool | None,
         page: int,
         size: int,
-    ) -> Page[Post]:
+    ) -> Page[PostRead]:
         """Return posts that match all given filters, with author and tags, oldest first."""
-        query = select(Post).order_by(Post.id)
-        if text is not None:  # autoescape: % is not a wildcard
-            found = (column.icontains(text, autoescape=True) for column in (Post.title, Post.body))
-            query = query.where(or_(*found))
-        if author_id is not None:
-            query = query.where(Post.author_id == author_id)
-        if tag is not None:
-            query = query.where(Post.tags.any(Tag.name == tag))
-        if pinned is not None:
-            query = query.where(Post.is_pinned == pinned)
-        return await read_page(self.session, query, *FULL, page=page, size=size)
+        filters = {
+            "text": text and escape_like(text),
+            "author_id": author_id,
+            "tag": tag,
+            "pinned": pinned,
+        }
+        given = {name: value for name, value in filters.items() if value is not None}
+        query = select_posts(*given)
+        return await read_page_of(self.session, query, PostRead, page=page, size=size, **given)
 
-    async def list_latest(self, *, per_author: int, limit: int) -> Sequence[Post]:
+    async def list_latest(self, *, per_author: int, limit: int) -> list[PostRead]:
         """Return the newest posts, at most `per_author` of each author."""
-        number = func.row_number().over(partition_by=Post.author_id, order_by=Post.id.desc())
-        ranked = select(Post.id, number.label("number")).subquery()
-        query = (
-            select(Post)
-            .join(ranked, ranked.c.id == Post.id)
-            .where(ranked.c.number <= per_author)
-            .order_by(Post.id.desc())
-            .limit(limit)
-        )
-        return (await self.session.scalars(query.options(*FULL))).unique().all()
+        return await self.read_all(LATEST_POSTS, PostRead, per_author=per_author, limit=limit)
 
     async def count_all(self) -> Row[Any]:
         """Count posts and authors, and the authors with more posts than the average."""

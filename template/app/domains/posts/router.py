@@ -11,7 +11,7 @@ from app.core.pagination import Limit, Page, PageNumber, PageRead, PageSize
 from app.core.responses import problems
 from app.core.schemas import PlainText, Slug
 from app.domains.posts.models import Post
-from app.domains.posts.repository import FULL, PostRepository
+from app.domains.posts.repository import PostRepository
 from app.domains.posts.schemas import PostCreate, PostRead, PostStatistics, UserActivity
 from app.domains.posts.service import PostService
 
@@ -32,18 +32,18 @@ async def search_posts(
     pinned: bool | None = None,
     page: PageNumber = 1,
     size: PageSize = 20,
-) -> Page[Post]:
+) -> Page[PostRead]:
     return await PostRepository(session).search(
         text=query, author_id=author_id, tag=tag, pinned=pinned, page=page, size=size
     )
 
 
-@router.get("/posts/latest", response_model=list[PostRead])
+@router.get("/posts/latest")
 async def list_latest_posts(
     session: ReadSessionDep,
     per_author: Annotated[int, Query(ge=1, le=20)] = 3,
     limit: Limit = 50,
-) -> Sequence[Post]:
+) -> list[PostRead]:
     return await PostRepository(session).list_latest(per_author=per_author, limit=limit)
 
 
@@ -59,9 +59,9 @@ async def read_statistics(
     return {"totals": totals, "tags": tags}
 
 
-@router.get("/posts/{post_id}", response_model=PostRead, responses=problems(404))
-async def read_post(post_id: UUID, session: ReadSessionDep) -> Post:
-    return await PostRepository(session).get(post_id, *FULL)
+@router.get("/posts/{post_id}", responses=problems(404))
+async def read_post(post_id: UUID, session: ReadSessionDep) -> PostRead:
+    return await PostRepository(session).read(post_id, PostRead)
 
 
 @router.get("/users/activity", response_model=list[UserActivity])

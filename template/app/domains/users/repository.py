@@ -1,25 +1,28 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from app.core import driver
 from app.core.bulk import upsert_rows
-from app.core.pagination import KeysetPage, read_keyset_page, rows_after
+from app.core.pagination import FIRST_ID, KeysetPage, keyset_page
 from app.core.repository import Repository
 from app.core.soft_delete import SoftDeleteRepository
 from app.domains.users.models import Role, User, user_roles
+from app.domains.users.schemas import UserRead
+
+USERS_AFTER = (
+    select(User).where(User.id > bindparam("after")).order_by(User.id).limit(bindparam("limit"))
+)
 
 
 class UserRepository(SoftDeleteRepository[User]):
     model = User
 
-    async def list_after(self, after: UUID | None, *, limit: int) -> KeysetPage[User]:
+    async def list_after(self, after: UUID | None, *, limit: int) -> KeysetPage[UserRead]:
         """Return the users who were created after the one with the id `after`."""
-        query = select(User).order_by(User.id)
-        if after is not None:
-            query = query.where(rows_after([User.id], [after]))
-        return await read_keyset_page(self.session, query, key="id", limit=limit)
+        users = await self.read_all(USERS_AFTER, UserRead, after=after or FIRST_ID, limit=limit + 1)
+        return keyset_page(users, key="id", limit=limit)
 
     async def find_existing(self, ids: Collection[UUID]) -> set[UUID]:
         """Return the ids that belong to users."""

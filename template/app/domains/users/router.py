@@ -14,21 +14,21 @@ from app.domains.users.service import UserService
 router = APIRouter(prefix="/users", tags=["users"])
 
 
-@router.post("", status_code=201, response_model=UserRead, responses=problems(409))
-async def create_user(data: UserCreate, session: SessionDep) -> User:
-    return await UserRepository(session).create(data)
+@router.post("", status_code=201, responses=problems(409))
+async def create_user(data: UserCreate, session: SessionDep) -> UserRead:
+    return await UserRepository(session).insert(data, UserRead)
 
 
 @router.get("", response_model=KeysetPageRead[UserRead])
 async def list_users(
     session: ReadSessionDep, limit: Limit = 50, after: UUID | None = None
-) -> KeysetPage[User]:
+) -> KeysetPage[UserRead]:
     return await UserRepository(session).list_after(after, limit=limit)
 
 
-@router.get("/{user_id}", response_model=UserRead, responses=problems(404))
-async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
-    return await UserRepository(session).get(user_id)
+@router.get("/{user_id}", responses=problems(404))
+async def read_user(user_id: UUID, session: ReadSessionDep) -> UserRead:
+    return await UserRepository(session).read(user_id, UserRead)
 
 
 @router.patch("/{user_id}", response_model=UserRead, responses=problems(404, 409))
