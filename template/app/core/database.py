@@ -37,6 +37,22 @@ __all__ = [
 T = TypeVar("T")
 
 
+class Deadline:
+    """Cancel the work after some seconds, and raise `UnavailableError` instead."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self.timeout.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self.timeout.__aexit__(*error)
+        except TimeoutError as reached:
+            raise UnavailableError(Failure.TIMEOUT.detail) from reached
+
+
 class Database:
     """The engines of this process, for writing and for reading, and their sessions.
 
@@ -87,10 +103,7 @@ class Database:
 
         Raise `UnavailableError` if no connection is free in time or the work takes too long.
         """
-        async with (
-            self._within_deadline(),
-            self._connection(self.engine),
-        ):
+        async with Deadline(self.deadline), self._queues[self.engine]:
             session = self._write()
             try:
                 async with session.begin():
@@ -107,11 +120,8 @@ class Database:
         `UnavailableError` as `transaction` does.
         """
         engine = self.primary_read_engine if primary else self.read_engine
-        async with (
-            self._within_deadline(),
-            self._connection(engine),
-            self._read(bind=engine) as session,
-        ):
+        queue = self._queues[engine]
+        async with Deadline(self.deadline), queue, self._read(bind=engine) as session:
             yield session
 
     @asynccontextmanager
@@ -122,7 +132,7 @@ class Database:
         time.
         """
         engine = self.stream_engine
-        async with self._connection(engine), self._read(bind=engine) as session:
+        async with self._queues[engine], self._read(bind=engine) as session:
             try:
                 await session.connection(execution_options=driver.STREAM_OPTIONS)
                 yield session
@@ -137,7 +147,7 @@ class Database:
         given. The deadline of a request applies to all attempts together. Raise
         `UnavailableError` as `transaction` does.
         """
-        async with self._within_deadline():
+        async with Deadline(self.deadline):
             for attempt in range(1, attempts):
                 try:
                     async with self.transaction() as session:
@@ -163,25 +173,6 @@ class Database:
     async def dispose(self) -> None:
         for engine in self.engines:
             await engine.dispose()
-
-    @asynccontextmanager
-    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[None]:
-        queue = self._queues[engine]
-        await queue.acquire()
-        try:
-            yield
-        finally:
-            queue.release()
-
-    @asynccontextmanager
-    async def _within_deadline(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self.deadline) as timeout:
-                yield
-        except TimeoutError as error:
-            if not timeout.expired():
-                raise  # the caller's own timeout
-            raise UnavailableError(Failure.TIMEOUT.detail) from error
 
 
 @asynccontextmanager

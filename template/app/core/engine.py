@@ -81,6 +81,12 @@ class ConnectionQueue:
     def release(self) -> None:
         self.places.release()
 
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
+
 
 class Turns(ConnectionQueue):
     """The name of `ConnectionQueue` before 0.4."""

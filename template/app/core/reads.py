@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
-from sqlalchemy import Dialect, Row, Select
+from sqlalchemy import Dialect, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.bulk import in_chunks
@@ -25,9 +25,10 @@ def once_for_each_query(make: Callable[[Q], T]) -> Callable[[Q], T]:
     made: WeakKeyDictionary[Q, T] = WeakKeyDictionary()
 
     def make_once(query: Q) -> T:
-        if query not in made:
-            made[query] = make(query)
-        return made[query]
+        result = made.get(query)
+        if result is None:
+            result = made[query] = make(query)
+        return result
 
     return make_once
 
@@ -64,29 +65,25 @@ def plans_for(_: Select[Any]) -> dict[tuple[type[BaseModel], Dialect], Plan]:
     return {}
 
 
-def plan_for(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
-    """Return the plan for the session's database, which it has been connected to before."""
-    dialect = session.get_bind().dialect
+async def plan_for(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
     plans = plans_for(query)
-    if (schema, dialect) not in plans:
-        plans[schema, dialect] = Plan(query, schema, dialect)
-    return plans[schema, dialect]
+    dialect = session.get_bind().dialect
+    plan = plans.get((schema, dialect))
+    if plan is None:
+        await session.connection()  # the first connection completes the dialect
+        plan = plans[schema, dialect] = Plan(query, schema, dialect)
+    return plan
 
 
 async def read_records(
     session: AsyncSession, query: Select[Any], schema: type[BaseModel], values: Mapping[str, Any]
 ) -> list[Record]:
     """Return what the fields of the schema need from each row, with lists of related records."""
-    rows: Sequence[Sequence[Any] | Row[Any]] | None = None
-    if isinstance(session, ReadSession):
-        connection = await session.open()
-        plan = plan_for(query, schema, session)
-        if plan.direct.is_possible:
-            rows = await plan.direct.execute(connection, values)
+    plan = await plan_for(query, schema, session)
+    rows: Sequence[Sequence[Any]]
+    if plan.direct.is_possible and isinstance(session, ReadSession):
+        rows = await plan.direct.execute(session, values)
     else:
-        await session.connection()
-        plan = plan_for(query, schema, session)
-    if rows is None:  # by SQLAlchemy: in a transaction, and where it replaces a lost connection
         rows = (await session.execute(plan.query, values)).all()
     records = [plan.record(row) for row in rows]
     if plan.shape is not None and records:

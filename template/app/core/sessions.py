@@ -1,9 +1,9 @@
 """The session that only reads, and how sessions are closed."""
 
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import ORMExecuteState, Session  # for ReadOnly below; everything else is async
 
 
@@ -28,24 +28,6 @@ class ReadSession(AsyncSession):
     """A session that refuses to write. Its connections are read-only too, even for raw SQL."""
 
     sync_session_class = ReadOnly
-    opened: AsyncConnection | None = None
-
-    async def open(self) -> AsyncConnection:
-        """Return the connection of the session, without the transaction that records need."""
-        if self.in_transaction():
-            return await self.connection()
-        if self.opened is None:
-            self.opened = await cast("AsyncEngine", self.bind).connect()
-            self.sync_session.bind = self.opened.sync_connection
-        return self.opened
-
-    async def close(self) -> None:
-        if self.in_transaction():
-            await super().close()
-        else:
-            self.sync_session.close()
-        if self.opened is not None:
-            await self.opened.close()
 
     async def __aexit__(self, *error: Any) -> None:
         await close_session(self)
@@ -59,4 +41,4 @@ async def close_session(session: AsyncSession) -> None:
     if session.in_transaction():
         await AsyncSession.__aexit__(session, None, None, None)
     else:
-        await session.close()
+        session.sync_session.close()

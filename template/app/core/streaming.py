@@ -27,7 +27,7 @@ async def read_chunks(
     """Yield the rows of the query as lines of JSON, a thousand rows per chunk."""
     adapter = TypeAdapter(schema)
     async with database.stream() as session:
-        plan = plan_for(query, schema, session)
+        plan = await plan_for(query, schema, session)
         result = await session.stream(plan.query.execution_options(yield_per=ROWS_AT_ONCE))
         async for rows in result.partitions():
             records = (adapter.validate_python(plan.record(row)) for row in rows)
