@@ -38,6 +38,7 @@ __all__ = [
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
+    "RETURNS_UTC",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
@@ -58,6 +59,9 @@ ERRORS: tuple[type[Exception], ...] = (aiomysql.Error, OSError)
 
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = None
+
+# Whether the driver returns instants as datetimes in UTC.
+RETURNS_UTC = False
 
 STREAM_OPTIONS: dict[str, Any] = {}
 

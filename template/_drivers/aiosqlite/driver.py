@@ -32,6 +32,7 @@ __all__ = [
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
+    "RETURNS_UTC",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
@@ -52,6 +53,9 @@ ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
 
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = None
+
+# Whether the driver returns instants as datetimes in UTC.
+RETURNS_UTC = False
 
 STREAM_OPTIONS: dict[str, Any] = {}
 

@@ -24,6 +24,7 @@ __all__ = [
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
+    "RETURNS_UTC",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
@@ -44,6 +45,9 @@ ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceE
 
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = 1700  # NUMERIC: asyncpg returns decimals
+
+# Whether the driver returns instants as datetimes in UTC.
+RETURNS_UTC = True
 
 # Outside a transaction PostgreSQL has no cursor to stream from.
 STREAM_OPTIONS: dict[str, Any] = {"isolation_level": "READ COMMITTED"}

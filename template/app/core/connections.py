@@ -39,6 +39,15 @@ class Checkout:
 CHECKOUT = Checkout()
 
 
+def support_check_out(engine: AsyncEngine) -> None:
+    """Call this before other listeners of `do_connect` are added."""
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def on_connect(*_: Any) -> None:
+        if CHECKOUT.is_immediate:
+            raise NeedsIoError
+
+
 async def check_out(engine: AsyncEngine) -> PoolProxiedConnection:
     """Return a connection from the pool. Its `close` returns it, without IO.
 
@@ -65,11 +74,6 @@ def replace_lost_connections(
     A connection for which `is_lost` is true is replaced without a round trip. A connection that
     was idle for more than `ping_after_idle` seconds is pinged first.
     """
-
-    @event.listens_for(engine.sync_engine, "do_connect", insert=True)
-    def on_connect(*_: Any) -> None:
-        if CHECKOUT.is_immediate:
-            raise NeedsIoError
 
     @event.listens_for(engine.sync_engine, "checkin")
     def on_checkin(_: Any, record: ConnectionPoolEntry) -> None:

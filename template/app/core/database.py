@@ -14,7 +14,14 @@ from app.core import driver
 from app.core.engine import ConnectionQueue, create_engine
 from app.core.errors import UnavailableError
 from app.core.failures import Failure
-from app.core.sessions import ReadOnly, ReadOnlyError, ReadSession, close_session, refuse_locks
+from app.core.sessions import (
+    ReadOnly,
+    ReadOnlyError,
+    ReadSession,
+    WriteSession,
+    close_session,
+    refuse_locks,
+)
 from app.core.settings import CoreSettings
 
 __all__ = [
@@ -86,7 +93,7 @@ class Database:
         # `expire_on_commit`: a response is built from records after the commit, without a query.
         # `close_resets_only`: using a closed session is an error and does not leak a connection.
         self._write = async_sessionmaker(
-            self.engine, expire_on_commit=False, close_resets_only=False
+            self.engine, class_=WriteSession, expire_on_commit=False, close_resets_only=False
         )
         self._read = async_sessionmaker(
             class_=ReadSession, expire_on_commit=False, close_resets_only=False
@@ -106,8 +113,8 @@ class Database:
         async with Deadline(self.deadline), self._queues[self.engine]:
             session = self._write()
             try:
-                async with session.begin():
-                    yield session
+                yield session
+                await session.commit()
             finally:
                 await close_session(session)
 

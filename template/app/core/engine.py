@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core import driver
+from app.core.connections import support_check_out
 from app.core.errors import UnavailableError
 from app.core.settings import CoreSettings
 
@@ -44,6 +45,7 @@ def create_engine(
     # SQLAlchemy would pass the URL's options to `connect` unchanged. The driver translates them.
     without_options = url.set(query={})
     engine = create_async_engine(without_options, **{**pool, **echo, **for_the_driver, **options})
+    support_check_out(engine)
     driver.prepare(
         engine,
         purpose,

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, inspect, or
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
-from app.core.reads import S, once_for_each_query, read_records
+from app.core.reads import S, once_for_each_query, read_records, validate_list
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ async def read_page_of(
         total = records[0]["page_total"] if records else 0
     else:
         total = await session.scalar(count_rows(query), values) or 0
-    return Page([schema.model_validate(record) for record in records], total, page, size)
+    return Page(validate_list(schema, records), total, page, size)
 
 
 async def read_keyset_page(

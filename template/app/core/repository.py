@@ -108,7 +108,9 @@ class Repository(Generic[R]):
         The constructor and validators of the model are called, but not its other events, and
         the record is not in the session: to go on working with it, use `create`.
         """
-        return await insert_record(self.session, self.model(**data.model_dump()), schema)
+        record = self.model(**data.model_dump())
+        stored = await insert_record(self.session, record, schema)
+        return stored or await self.read((await self.add(record)).id, schema)
 
     async def update(self, record: R, data: BaseModel) -> R:
         """Change only the fields that the caller sent."""
