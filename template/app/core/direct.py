@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from sqlalchemy import Dialect, Select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -51,21 +50,13 @@ class DirectQuery:
             values[name] if process is None else process(values[name])
             for name, process in self.binds
         ]
-        if session.in_transaction():
-            connection = await (await session.connection()).get_raw_connection()
-            return await self.fetch(session, connection, parameters)
-        engine = cast("AsyncEngine", session.bind)
-        connection = await check_out(engine)
-        try:
-            return await self.fetch(session, connection, parameters)
-        finally:
-            connection.close()
-
-    async def fetch(
-        self, session: ReadSession, connection: PoolProxiedConnection, parameters: list[Any]
-    ) -> Rows:
         for listener in listeners:
             listener(self.sql)
+        is_in_use = session.in_transaction()
+        if is_in_use:
+            connection = await (await session.connection()).get_raw_connection()
+        else:
+            connection = await check_out(session.engine)
         try:
             rows = await driver.fetch(connection.driver_connection, self.sql, parameters)
         except driver.ERRORS as error:
@@ -73,6 +64,9 @@ class DirectQuery:
         except BaseException:
             await session.run_sync(lambda _: connection.invalidate())
             raise
+        finally:
+            if not is_in_use:
+                connection.close()
         return self.convert(rows) if self.converters else rows
 
     def convert(self, rows: Rows) -> Rows:

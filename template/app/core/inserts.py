@@ -1,4 +1,4 @@
-"""Insert one row, and return it as a schema, past the session's unit of work and SQLAlchemy's cursor.
+"""Insert one row and return it as a schema, without the session's unit of work.
 
 `POST /users` takes half of the time that it takes through a record.
 """

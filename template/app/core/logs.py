@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.tracebacks import format_traceback
 
+app_logger = logging.getLogger("app")
 requests = logging.getLogger("app.requests")
 logger = structlog.stdlib.get_logger(requests.name)
 
@@ -44,12 +45,8 @@ class JsonHandler(logging.StreamHandler[Any]):
 
     def is_alone(self) -> bool:
         """Return whether no other handler needs the records of requests."""
-        logger: logging.Logger | None = requests
-        handlers: list[logging.Handler] = []
-        while logger:
-            handlers += logger.handlers
-            logger = logger.parent
-        return handlers == [self]
+        others = (*requests.handlers, *app_logger.handlers)
+        return not others and logging.root.handlers == [self]
 
 
 def configure_logs(*, level: str, json: bool | None) -> None:

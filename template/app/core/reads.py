@@ -66,13 +66,9 @@ def plans_for(_: Select[Any]) -> dict[tuple[type[BaseModel], Dialect], Plan]:
     return {}
 
 
-async def plan_for(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
-    plans = plans_for(query)
-    dialect = session.get_bind().dialect
-    plan = plans.get((schema, dialect))
-    if plan is None:
-        await session.connection()  # the first connection completes the dialect
-        plan = plans[schema, dialect] = Plan(query, schema, dialect)
+async def make_plan(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
+    dialect = (await session.connection()).dialect  # the first connection completes it
+    plan = plans_for(query)[schema, dialect] = Plan(query, schema, dialect)
     return plan
 
 
@@ -80,9 +76,11 @@ async def read_records(
     session: AsyncSession, query: Select[Any], schema: type[BaseModel], values: Mapping[str, Any]
 ) -> list[Record]:
     """Return what the fields of the schema need from each row, with lists of related records."""
-    plan = await plan_for(query, schema, session)
+    engine = session.engine if isinstance(session, ReadSession) else None
+    dialect = (engine or session.get_bind()).dialect
+    plan = plans_for(query).get((schema, dialect)) or await make_plan(query, schema, session)
     rows: Sequence[Sequence[Any]]
-    if plan.direct.is_possible and isinstance(session, ReadSession):
+    if plan.direct.is_possible and isinstance(session, ReadSession) and not session.is_closed:
         rows = await plan.direct.execute(session, values)
     else:
         rows = (await session.execute(plan.query, values)).all()

@@ -14,7 +14,7 @@ from app.core.bulk import in_chunks
 from app.core.errors import NotFoundError, UnknownReferenceError
 from app.core.inserts import insert_record
 from app.core.models import Record
-from app.core.reads import S, read_all
+from app.core.reads import S, read_all, read_records
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -38,8 +38,8 @@ class Repository(Generic[R]):
 
         Raise `NotFoundError`. To change a record, use `get`.
         """
-        found = await read_all(self.session, select_by_id(self.model), schema, id=id)
-        return self._existing(found[0] if found else None)
+        found = await read_records(self.session, select_by_id(self.model), schema, {"id": id})
+        return schema.model_validate(self._existing(found[0] if found else None))
 
     async def read_all(self, query: Select[Any], schema: type[S], **values: Any) -> list[S]:
         """Return the rows of the query as schemas. `values` are those of its `bindparam`s."""

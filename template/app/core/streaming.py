@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database
-from app.core.reads import plan_for
+from app.core.reads import make_plan
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ async def read_chunks(
     """Yield the rows of the query as lines of JSON, a thousand rows per chunk."""
     adapter = TypeAdapter(schema)
     async with database.stream() as session:
-        plan = await plan_for(query, schema, session)
+        plan = await make_plan(query, schema, session)
         result = await session.stream(plan.query.execution_options(yield_per=ROWS_AT_ONCE))
         async for rows in result.partitions():
             records = (adapter.validate_python(plan.record(row)) for row in rows)
