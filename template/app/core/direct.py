@@ -52,21 +52,18 @@ class DirectQuery:
         ]
         for listener in listeners:
             listener(self.sql)
-        is_in_use = session.in_transaction()
-        if is_in_use:
+        if session.in_transaction():
             connection = await (await session.connection()).get_raw_connection()
         else:
-            connection = await check_out(session.engine)
+            connection = session.checked_out or await check_out(session.engine)
+            session.checked_out = connection
         try:
             rows = await driver.fetch(connection.driver_connection, self.sql, parameters)
         except driver.ERRORS as error:
             raise await as_database_error(session, connection, self.sql, error) from error
         except BaseException:
-            await session.run_sync(lambda _: connection.invalidate())
+            await invalidate(session, connection)
             raise
-        finally:
-            if not is_in_use:
-                connection.close()
         return self.convert(rows) if self.converters else rows
 
     def convert(self, rows: Rows) -> Rows:
@@ -90,8 +87,13 @@ async def as_database_error(
     raw = connection.dbapi_connection
     lost = isinstance(error, OSError) or dialect.is_disconnect(original, raw, None)
     if lost:
-        await session.run_sync(lambda _: connection.invalidate(error))
+        await invalidate(session, connection)
     found = DBAPIError.instance(
         sql, None, original, dbapi.Error, True, connection_invalidated=lost, dialect=dialect
     )
     return cast("DBAPIError", found)
+
+
+async def invalidate(session: ReadSession, connection: PoolProxiedConnection) -> None:
+    session.checked_out = None
+    await session.run_sync(lambda _: connection.invalidate())

@@ -35,13 +35,18 @@ class JsonHandler(logging.StreamHandler[Any]):
     def write_request(self, level: int, fields: dict[str, Any]) -> None:
         """Write the line as `logging` and structlog would. `GET /health/live` takes 30 % less."""
         if requests.isEnabledFor(level):
-            line = fields | structlog.contextvars.get_contextvars()
-            line |= {"event": "request", "level": LEVELS[level]}
             timestamp = datetime.now(UTC).isoformat(timespec="microseconds")
-            line |= {"logger": requests.name, "timestamp": timestamp.replace("+00:00", "Z")}
+            line = {
+                "event": "request",
+                "level": LEVELS[level],
+                "logger": requests.name,
+                "timestamp": timestamp.replace("+00:00", "Z"),
+                **structlog.contextvars.get_contextvars(),
+                **fields,
+            }
             with suppress(OSError, ValueError):  # a response does not fail because of its log
                 self.stream.write(f"{encode(line)}\n")
-                self.flush()
+                self.stream.flush()
 
     def is_alone(self) -> bool:
         """Return whether no other handler needs the records of requests."""

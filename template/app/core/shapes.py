@@ -33,6 +33,8 @@ class Shape:
             attribute = getattr(entity, name, None)
             if relationship := mapper.relationships.get(name):
                 related[name] = relationship, schema_within(info.annotation)
+            elif name == key:
+                continue
             elif isinstance(attribute, QueryableAttribute | ColumnElement):
                 self.keys.append(name)
                 self.columns.append(attribute)
