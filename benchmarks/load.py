@@ -1,0 +1,144 @@
+"""Bursts of requests on servers in turn, and what they cost."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks.targets import SECOND_CORE, Server
+from benchmarks.workloads import WORKLOADS
+
+SCRIPT = Path(__file__).with_name("load.lua")
+WARM_UP_SECONDS = 1.0
+LONGEST_SECONDS = 3600
+SETTLE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Burst:
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    rss_mib: float
+    errors: int
+
+
+def processes(pid: int) -> Iterator[int]:
+    """A process, and those that it started."""
+    yield pid
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in tasks.read_text().split():
+            yield from processes(int(child))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time."""
+    ticks = 0
+    for each in processes(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int, name: str = "VmRSS") -> float:
+    """What the processes have now, or had at most: VmHWM."""
+    texts = (Path(f"/proc/{each}/status").read_text() for each in processes(pid))
+    return sum(int(re.findall(rf"{name}:\s+(\d+)", text)[0]) for text in texts) / 1024
+
+
+def burst(
+    server: Server, work: str, ids: Path, *, seconds: float, connections: int, seed: int
+) -> Burst:
+    """Loads one server for so long."""
+    workload, target = WORKLOADS[work], server.target
+    connections = workload.connections or connections
+    command = ["taskset", "-c", str(SECOND_CORE), "wrk", "--threads=1", f"--script={SCRIPT}"]
+    command += [f"--connections={connections}", f"--duration={LONGEST_SECONDS}", "--timeout=10s"]
+    for name, value in {"Content-Type": "application/json", **target.headers}.items():
+        command += ["--header", f"{name}: {value}"]
+    told = {
+        "LOAD_METHOD": workload.method,
+        "LOAD_PATH": target.path(work, workload.path),
+        "LOAD_BODY": target.bodies.get(work, workload.body) or "",
+        "LOAD_IDS": str(ids),
+        "LOAD_SEED": str(seed),
+        "LOAD_RUN": str(time.time_ns()),
+    }
+    before = cpu_seconds(server.pid)
+    result = interrupted([*command, server.url], told, seconds)
+    requests = max(1, result["requests"])
+    used = cpu_seconds(server.pid) - before
+    settle(server.pid)
+    return Burst(
+        requests_per_second=result["requests"] / result["us"] * 1e6,
+        p50_ms=result["p50_us"] / 1000,
+        p99_ms=result["p99_us"] / 1000,
+        cpu_us=used / requests * 1e6,
+        rss_mib=memory_mib(server.pid),
+        errors=result["errors"],
+    )
+
+
+def settle(pid: int) -> None:
+    """Waits until the requests are done whose answers nobody awaits: the next burst is another's."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    used = -1.0
+    while used != (used := cpu_seconds(pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def interrupted(command: Sequence[str], told: dict[str, str], seconds: float) -> dict[str, int]:
+    """What wrk reports when it is stopped: its own `--duration` knows no fractions of a second."""
+    with subprocess.Popen(
+        command, env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            printed = process.communicate(timeout=60)[0].decode()
+        finally:
+            process.kill()
+    found = re.search("RESULT (.*)", printed)
+    if not found:
+        raise RuntimeError(f"wrk failed:\n{printed}")
+    result: dict[str, int] = json.loads(found[1])
+    return result
+
+
+def rounds(
+    servers: Sequence[Server],
+    work: str,
+    folder: Path,
+    *,
+    count: int,
+    seconds: float,
+    connections: int,
+) -> dict[str, list[Burst]]:
+    """A warm-up, then all servers in turn, in the opposite order each time, with the same ids."""
+    results: dict[str, list[Burst]] = {server.target.name: [] for server in servers}
+    for number in range(count + 1):
+        for server in servers[:: -1 if number % 2 else 1]:
+            ids = folder / f"{server.target.name}.ids"
+            ids.write_text("\n".join(server.target.ids))
+            result = burst(
+                server,
+                work,
+                ids,
+                seconds=seconds if number else min(WARM_UP_SECONDS, seconds),
+                connections=connections,
+                seed=number,
+            )
+            results[server.target.name].append(result)
+    for name, (warm_up, first, *others) in results.items():
+        results[name] = [replace(first, errors=first.errors + warm_up.errors), *others]
+    return results
+
+
+def as_json(results: dict[str, list[Burst]]) -> dict[str, list[dict[str, float]]]:
+    return {name: [asdict(each) for each in bursts] for name, bursts in results.items()}
