@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.targets import SECOND_CORE, Server
@@ -17,6 +17,13 @@ SCRIPT = Path(__file__).with_name("load.lua")
 WARM_UP_SECONDS = 1.0
 LONGEST_SECONDS = 3600
 SETTLE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Load:
+    rounds: int
+    seconds: float
+    connections: int
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,10 @@ def memory_mib(pid: int, name: str = "VmRSS") -> float:
     return sum(int(re.findall(rf"{name}:\s+(\d+)", text)[0]) for text in texts) / 1024
 
 
-def burst(
-    server: Server, work: str, ids: Path, *, seconds: float, connections: int, seed: int
-) -> Burst:
-    """Loads one server for so long."""
+def burst(server: Server, work: str, ids: Path, load: Load, *, seed: int) -> Burst:
+    """Loads one server. In a round, all get the same ids: those of the seed."""
     workload, target = WORKLOADS[work], server.target
-    connections = workload.connections or connections
+    connections = workload.connections or load.connections
     command = ["taskset", "-c", str(SECOND_CORE), "wrk", "--threads=1", f"--script={SCRIPT}"]
     command += [f"--connections={connections}", f"--duration={LONGEST_SECONDS}", "--timeout=10s"]
     for name, value in {"Content-Type": "application/json", **target.headers}.items():
@@ -71,7 +76,7 @@ def burst(
         "LOAD_RUN": str(time.time_ns()),
     }
     before = cpu_seconds(server.pid)
-    result = interrupted([*command, server.url], told, seconds)
+    result = interrupted([*command, server.url], told, load.seconds)
     requests = max(1, result["requests"])
     used = cpu_seconds(server.pid) - before
     settle(server.pid)
@@ -86,7 +91,7 @@ def burst(
 
 
 def settle(pid: int) -> None:
-    """Waits until the requests are done whose answers nobody awaits: the next burst is another's."""
+    """Waits for the end of requests whose answers nobody awaits: the core is the next one's."""
     deadline = time.monotonic() + SETTLE_SECONDS
     used = -1.0
     while used != (used := cpu_seconds(pid)) and time.monotonic() < deadline:
@@ -112,33 +117,17 @@ def interrupted(command: Sequence[str], told: dict[str, str], seconds: float) ->
 
 
 def rounds(
-    servers: Sequence[Server],
-    work: str,
-    folder: Path,
-    *,
-    count: int,
-    seconds: float,
-    connections: int,
+    servers: Sequence[Server], work: str, folder: Path, load: Load
 ) -> dict[str, list[Burst]]:
-    """A warm-up, then all servers in turn, in the opposite order each time, with the same ids."""
+    """A warm-up, then all servers in turn, in the opposite order each time."""
+    warm_up = replace(load, seconds=min(WARM_UP_SECONDS, load.seconds / 2))
     results: dict[str, list[Burst]] = {server.target.name: [] for server in servers}
-    for number in range(count + 1):
+    for number in range(load.rounds + 1):
         for server in servers[:: -1 if number % 2 else 1]:
             ids = folder / f"{server.target.name}.ids"
             ids.write_text("\n".join(server.target.ids))
-            result = burst(
-                server,
-                work,
-                ids,
-                seconds=seconds if number else min(WARM_UP_SECONDS, seconds),
-                connections=connections,
-                seed=number,
-            )
+            result = burst(server, work, ids, load if number else warm_up, seed=number)
             results[server.target.name].append(result)
-    for name, (warm_up, first, *others) in results.items():
-        results[name] = [replace(first, errors=first.errors + warm_up.errors), *others]
+    for name, (unmeasured, first, *others) in results.items():
+        results[name] = [replace(first, errors=first.errors + unmeasured.errors), *others]
     return results
-
-
-def as_json(results: dict[str, list[Burst]]) -> dict[str, list[dict[str, float]]]:
-    return {name: [asdict(each) for each in bursts] for name, bursts in results.items()}

@@ -1,10 +1,11 @@
 """What is measured: programs that serve the same requests, each on a database of its own."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,14 +22,18 @@ FIRST_CORE, SECOND_CORE = CORES[0], CORES[min(1, len(CORES) - 1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A program, and what it is asked if that is not what the others are."""
+    """A program, and what it is asked if that is not what the others are.
+
+    `variables` returns the environment that tells it the URL of its database, or of a proxy.
+    """
 
     name: str
     command: Sequence[str]  # {port} becomes a free port
     folder: Path  # where it runs
     url: URL  # of its database
-    variables: Callable[[URL], Mapping[str, str]]  # that tell it the URL, perhaps of a proxy
+    variables: Callable[[URL], Mapping[str, str]]
     ids: Sequence[str]  # of its users
+    packages: Sequence[Path] = ()  # folders that it imports from as well
     headers: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str | None] = field(default_factory=dict)  # None: it does not serve that
     bodies: Mapping[str, str] = field(default_factory=dict)
@@ -37,8 +42,12 @@ class Target:
     def serves(self, work: str) -> bool:
         return self.paths.get(work, "") is not None
 
-    def path(self, work: str, default: str) -> str:
-        return self.paths.get(work) or default
+    def path(self, work: str, usual: str) -> str:
+        return self.paths.get(work) or usual
+
+    def environment(self, url: URL, *packages: Path) -> dict[str, str]:
+        folders = [str(folder) for folder in (*packages, *self.packages)]
+        return environment({**self.variables(url), "PYTHONPATH": os.pathsep.join(folders)})
 
 
 @dataclass(frozen=True)
@@ -61,10 +70,11 @@ def running(target: Target, logs: Path, variables: Mapping[str, str]) -> Iterato
         subprocess.Popen(
             ["taskset", "-c", str(FIRST_CORE), *command],
             cwd=target.folder,
-            env=environment(variables),
+            env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            start_new_session=True,
         ) as process,
     ):
         try:
@@ -72,11 +82,17 @@ def running(target: Target, logs: Path, variables: Mapping[str, str]) -> Iterato
             wait_until_up(url, process, log)
             yield Server(target, url, process.pid)
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends what the program started, too."""
+    for request in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, request)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+            return
 
 
 def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -85,7 +101,7 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None
         try:
             httpx.get(url, trust_env=False)
         except httpx.TransportError:
-            time.sleep(0.1)
+            time.sleep(0.05)
         else:
             return
     raise RuntimeError(f"{process.args!r} does not answer:\n{log.read_text()[-4000:]}")

@@ -27,24 +27,24 @@ BODY = '{"email": "bench-{n}@example.com", "full_name": "Bench User"}'
 WORKLOADS = {
     "W1": Workload("one user", "/users/{id}"),
     "W2": Workload(
-        "a user with 10 orders", "/users/{id}/orders", records=10, tables=("users", "orders")
+        "user with 10 orders", "/users/{id}/orders", records=10, tables=("users", "orders")
     ),
-    "W3": Workload("50 users after a key", "/users?limit=50&after={id}", records=50),
+    "W3": Workload("50 users", "/users?limit=50&after={id}", records=50),
     "W3-first": Workload("the first 50 users", "/users?limit=50", records=50),
     "W5": Workload(
-        "50 posts with author and tags",
+        "50 posts, tags, authors",
         "/posts?page=1&size=50",
         records=50,
         tables=("users", "tags", "posts", "post_tags"),
     ),
     "W8": Workload("no database", "/health/live"),
     "W1-256": Workload(
-        f"one user, {TAIL_CONNECTIONS} connections", "/users/{id}", connections=TAIL_CONNECTIONS
+        f"{TAIL_CONNECTIONS} connections", "/users/{id}", connections=TAIL_CONNECTIONS
     ),
     # Last, because it makes the table of users grow.
     "W4": Workload("create a user", "/users", method="POST", status=201, body=BODY),
 }
-# The others are for many more users than usual: `--users`.
+# The other one is for many more users than usual.
 DEFAULT = [name for name in WORKLOADS if name != "W3-first"]
 
 
@@ -61,12 +61,15 @@ def ask(client: httpx.Client, server: Server, work: str) -> None:
     """Asks once. Raises `WrongAnswerError` unless the answer has the right status and size."""
     workload, target = WORKLOADS[work], server.target
     path, body = target.path(work, workload.path), target.bodies.get(work, workload.body)
-    response = client.request(
-        workload.method,
-        f"{server.url}{path}".replace("{id}", target.ids[0]),
-        content=body.replace("{n}", f"probe-{time.time_ns()}") if body else None,
-        headers={"Content-Type": "application/json", **target.headers},
-    )
+    try:
+        response = client.request(
+            workload.method,
+            f"{server.url}{path}".replace("{id}", target.ids[0]),
+            content=body.replace("{n}", f"probe-{time.time_ns()}") if body else None,
+            headers={"Content-Type": "application/json", **target.headers},
+        )
+    except httpx.TransportError as error:
+        raise WrongAnswerError(repr(error)) from None
     if response.status_code != workload.status:
         raise WrongAnswerError(f"{response.status_code}, not {workload.status}: {response.text}")
     answer = json.loads(response.content)

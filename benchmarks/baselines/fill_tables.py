@@ -1,4 +1,4 @@
-"""Runs in a rendering: `python fill_tables.py 10000 users,orders URL…` migrates and fills databases."""
+"""Migrates and fills a database: `python fill_tables.py 10000 users,orders URL`, in a rendering."""
 
 import asyncio
 import os
@@ -29,16 +29,16 @@ async def fill(engine: AsyncEngine, name: str, count: int) -> None:
 
 async def fill_all(url: str, names: list[str], count: int) -> None:
     engine = create_async_engine(url)
-    for name in names:
-        await fill(engine, name, count)
+    for name in TABLES:
+        if name in names:
+            await fill(engine, name, count)
     await engine.dispose()
 
 
-def main(count: str, names: str, *urls: str) -> None:
-    for url in urls:
-        os.environ["DATABASE_URL"] = url
-        command.upgrade(Config(toml_file="pyproject.toml"), "head")
-        asyncio.run(fill_all(url, [name for name in TABLES if name in names.split(",")], int(count)))
+def main(count: str, names: str, url: str) -> None:
+    os.environ["DATABASE_URL"] = url
+    command.upgrade(Config(toml_file="pyproject.toml"), "head")
+    asyncio.run(fill_all(url, names.split(","), int(count)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""L0, the limit: the driver, Starlette and orjson. Nothing is validated, nothing is a framework's."""
+"""L0, the limit: the driver, Starlette and orjson. Nothing is validated."""
 
 import importlib
 import os
