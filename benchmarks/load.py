@@ -36,10 +36,11 @@ class Burst:
     errors: int
 
 
-def processes(pid: int) -> Iterator[int]:
-    """A process, and those that it started."""
-    yield pid
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+def processes(pid: int) -> Iterator[Path]:
+    """A process and those that it started, as folders."""
+    folder = Path(f"/proc/{pid}")
+    yield folder
+    for tasks in folder.glob("task/*/children"):
         for child in tasks.read_text().split():
             yield from processes(int(child))
 
@@ -47,16 +48,16 @@ def processes(pid: int) -> Iterator[int]:
 def cpu_seconds(pid: int) -> float:
     """User and system time."""
     ticks = 0
-    for each in processes(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+    for folder in processes(pid):
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int, name: str = "VmRSS") -> float:
     """What the processes have now, or had at most: VmHWM."""
-    texts = (Path(f"/proc/{each}/status").read_text() for each in processes(pid))
-    return sum(int(re.findall(rf"{name}:\s+(\d+)", text)[0]) for text in texts) / 1024
+    texts = [(folder / "status").read_text() for folder in processes(pid)]
+    return sum(int(kib) for text in texts for kib in re.findall(rf"{name}:\s+(\d+)", text)) / 1024
 
 
 def burst(server: Server, work: str, ids: Path, load: Load, *, seed: int) -> Burst:

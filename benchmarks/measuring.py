@@ -1,6 +1,7 @@
 """Everything that is measured on one driver."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -41,18 +42,25 @@ def measure(driver: str, options: Options, folder: Path, stack: ExitStack) -> Re
     """What answers wrongly is left out, and named in the errors."""
     results = Results(driver)
     servers = Servers(stack)
+    say(driver, "preparing")
     with on_the_second_core():
         servers.url(driver)
     targets = prepare(driver, options, folder, servers, results)
     with on_the_second_core():
+        say(driver, "counting")
         count_statements(targets, options, folder, results)
         started = [
             stack.enter_context(running(target, folder, target.environment(target.url)))
             for target in targets
         ]
         for work in options.work:
+            say(driver, work)
             measure_one(work, started, options, folder, results)
     return results
+
+
+def say(driver: str, what: str) -> None:
+    print(f"{driver}: {what}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -87,8 +95,9 @@ def prepare(
     targets += [
         factory.service(name, path) for name, path in projects.items() if name in options.targets
     ]
-    targets += peers(driver, folder, servers) if PEERS in options.targets else []
-    results.versions = {**factory.versions(), "database": version(targets[0].url)}
+    targets += peers(driver, folder, servers, options.users) if PEERS in options.targets else []
+    database = version(targets[0].url).partition(" on ")[0]
+    results.versions = {**factory.versions(), "database": database}
     return targets
 
 
@@ -104,18 +113,19 @@ def count_statements(
 def measure_one(
     work: str, servers: Sequence[Server], options: Options, folder: Path, results: Results
 ) -> None:
+    if work in WORKLOADS:
+        measure_load(work, servers, options, folder, results)
+        return
+    rounds, able = options.load.rounds, with_transfers(servers)
     if work == INSERT:
         insert = partial(transfers.insert, count=options.rows)
-        able = {name: server.target for name, server in with_transfers(servers).items()}
-        found = transfers.in_turn(able, insert, options.load.rounds, results.errors)
-        results.transfers[INSERT] = found
-    elif work == EXPORT:
-        export = partial(transfers.export, count=options.users * ORDERS_PER_USER)
-        able_servers = with_transfers(servers)
-        found = transfers.in_turn(able_servers, export, options.load.rounds, results.errors)
-        results.transfers[EXPORT] = found
+        targets = {name: server.target for name, server in able.items()}
+        found, errors = transfers.in_turn(targets, insert, rounds)
     else:
-        measure_load(work, servers, options, folder, results)
+        export = partial(transfers.export, count=options.users * ORDERS_PER_USER)
+        found, errors = transfers.in_turn(able, export, rounds)
+    results.transfers[work] = found
+    results.errors += [f"{work} {error}" for error in errors]
 
 
 def with_transfers(servers: Sequence[Server]) -> Mapping[str, Server]:

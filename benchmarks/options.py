@@ -83,6 +83,8 @@ def parse(arguments: list[str]) -> Options:
         made.set_defaults(**QUICK, targets=None if given.service else QUICK_TARGETS)
         given = made.parse_args(arguments)
     services = dict(given.service)
+    if unknown := set(given.targets or ()) - {*BASELINES, *SERVICES, PEERS, *services}:
+        made.error(f"no such targets: {', '.join(sorted(unknown))}")
     return Options(
         drivers=given.driver or list(DRIVERS),
         targets=given.targets or [*BASELINES, *(services or [*SERVICES, PEERS])],

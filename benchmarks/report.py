@@ -29,9 +29,9 @@ LEGEND = """\
 - **service**: a rendering of this template. **0.3.0**: one of that release. **0.3.0-updated**: the
   latter after `copier update`, so that its samples are the old code and its core is the new one.
 
-Each has a process of its own on one core, and a database of its own. wrk and the database server are
-on another core. All are up at the same time and take turns, each round in the opposite order. The
-pool is 10 everywhere, and the services write their logs.
+Each has a process of its own on one core, and a database of its own. wrk and the database server
+are on another core. All are up at the same time and take turns, each round in the opposite order.
+The pool is 10 everywhere, and the services write their logs.
 
 Figures are medians of the rounds; "per round" is the smallest and the largest ratio, and two ratios
 whose spans overlap do not differ. The CPU time of the server process is the steadiest figure. A

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -58,7 +57,7 @@ async def delete_inserted(target: Target) -> int:
 def export(server: Server, count: int) -> Transfer:
     """Over HTTP; the client is on the other core."""
     for each in processes(server.pid):
-        Path(f"/proc/{each}/clear_refs").write_text("5")  # its peak is what it has now
+        (each / "clear_refs").write_text("5")  # its peak is what it has now
     memory, used = memory_mib(server.pid), cpu_seconds(server.pid)
     started, rows = time.perf_counter(), 0
     try:
@@ -75,10 +74,11 @@ def export(server: Server, count: int) -> Transfer:
 
 
 def in_turn(
-    sources: Mapping[str, T], measure: Callable[[T], Transfer], rounds: int, errors: list[str]
-) -> dict[str, list[Transfer]]:
-    """What answers wrongly is left out, and added to the errors. The first round does not count."""
+    sources: Mapping[str, T], measure: Callable[[T], Transfer], rounds: int
+) -> tuple[dict[str, list[Transfer]], list[str]]:
+    """And the errors, for those that are left out. The first round does not count."""
     results: dict[str, list[Transfer]] = {name: [] for name in sources}
+    errors: list[str] = []
     for number in range(rounds + 1):
         names: Sequence[str] = list(results)
         for name in names[:: -1 if number % 2 else 1]:
@@ -87,4 +87,4 @@ def in_turn(
             except WrongAnswerError as error:
                 del results[name]
                 errors.append(f"{name} is left out: {error}")
-    return {name: found[1:] for name, found in results.items()}
+    return {name: found[1:] for name, found in results.items()}, errors
