@@ -32,12 +32,17 @@ COMMON_TRIPS = {"asyncpg": COMMON["asyncpg"], "aiomysql": [4, 5, 4, 6, 0, 5]}
 SERVICE = [1, 2, 1, 3, 0, 3]
 
 
-def run_benchmarks(project: Path, driver: str, output: Path, *options: str) -> Any:
+def run_benchmarks(
+    project: Path, driver: str, output: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
     if shutil.which("wrk") is None:
         missing("the benchmarks: there is no wrk, which makes the load")
     command = [sys.executable, "-m", "benchmarks", "--quick", f"--driver={driver}"]
     command += [f"--service={project}", f"--output={output}", f"--json={output}.json", *options]
-    return subprocess.run(command, cwd=TOP, check=False, capture_output=True, text=True)
+    completed = subprocess.run(command, cwd=TOP, check=False, capture_output=True, text=True)
+    if "NOT RUN: " in completed.stderr:
+        missing(completed.stderr.rpartition("NOT RUN: ")[2].strip())
+    return completed
 
 
 def names(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
