@@ -12,6 +12,7 @@ from benchmarks.preparation import FOLDER
 from benchmarks.proxy import Count, counting_proxy
 from benchmarks.targets import Server, Target, running
 from benchmarks.workloads import WORKLOADS, WrongAnswerError, ask
+from tests.project import PATIENCE_SECONDS
 
 WARM_UP = 15  # a new connection first prepares its statements
 REQUESTS = 10
@@ -41,21 +42,24 @@ def observed(target: Target, folder: Path) -> Iterator[tuple[Server, Callable[[]
             yield server, lambda: Count(count.statements, count.round_trips)
 
 
-def count(target: Target, works: Sequence[str], folder: Path) -> dict[str, PerRequest]:
-    """For each workload that the target serves as it should."""
+def count(
+    target: Target, works: Sequence[str], folder: Path
+) -> tuple[dict[str, PerRequest], dict[str, str]]:
+    """By workload, and why there is none."""
     found: dict[str, PerRequest] = {}
+    errors: dict[str, str] = {}
     with (
         observed(target, folder) as (server, read),
-        httpx.Client(trust_env=False, timeout=30) as client,
+        httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client,
     ):
         for work in works:
             if not target.serves(work) or WORKLOADS[work].connections:
                 continue
             try:
                 found[work] = count_one(client, server, work, read)
-            except WrongAnswerError:
-                continue  # it is reported when the load is due
-    return found
+            except WrongAnswerError as error:
+                errors[work] = str(error)
+    return found, errors
 
 
 def settled(read: Callable[[], Count]) -> Count:

@@ -20,6 +20,7 @@ from benchmarks.preparation import BASELINES, TargetFactory, render
 from benchmarks.targets import SECOND_CORE, Server, Target, running
 from benchmarks.transfers import EXPORT, INSERT, Transfer
 from benchmarks.workloads import WORKLOADS, WrongAnswerError, ask
+from tests.project import PATIENCE_SECONDS
 from tests.servers import Servers, version
 
 TABLES = {name: work.tables for name, work in WORKLOADS.items()}
@@ -106,8 +107,12 @@ def count_statements(
 ) -> None:
     works = [name for name in options.work if name in WORKLOADS]
     for target in targets:
-        for work, found in count(target, works, folder).items():
-            results.counts.setdefault(work, {})[target.name] = found
+        found, errors = count(target, works, folder)
+        for work, each in found.items():
+            results.counts.setdefault(work, {})[target.name] = each
+        results.errors += [
+            f"{work} {target.name} is not counted: {error}" for work, error in errors.items()
+        ]
 
 
 def measure_one(
@@ -151,7 +156,7 @@ def answers(server: Server, work: str, results: Results) -> bool:
     if not server.target.serves(work):
         return False
     try:
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
             ask(client, server, work)
     except WrongAnswerError as error:
         results.errors.append(f"{work} {server.target.name} is left out: {error}")

@@ -15,7 +15,7 @@ from benchmarks.load import cpu_seconds, memory_mib, processes
 from benchmarks.preparation import FOLDER
 from benchmarks.targets import FIRST_CORE, Server, Target
 from benchmarks.workloads import WrongAnswerError
-from tests.project import run
+from tests.project import PATIENCE_SECONDS, run
 
 INSERT, EXPORT = "W6", "W7"
 TITLES = {INSERT: "bulk insert", EXPORT: "export of all orders"}
@@ -61,7 +61,8 @@ def export(server: Server, count: int) -> Transfer:
     memory, used = memory_mib(server.pid), cpu_seconds(server.pid)
     started, rows = time.perf_counter(), 0
     try:
-        with httpx.stream("GET", server.url + EXPORT_PATH, trust_env=False, timeout=60) as answer:
+        url = server.url + EXPORT_PATH
+        with httpx.stream("GET", url, trust_env=False, timeout=PATIENCE_SECONDS) as answer:
             for chunk in answer.iter_raw():
                 rows += chunk.count(b"\n")
     except httpx.TransportError as error:
