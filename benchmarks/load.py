@@ -94,7 +94,7 @@ def wrk(server: Server, work: str, ids: Path, connections: int) -> tuple[list[st
     for name, value in {"Content-Type": "application/json", **target.headers}.items():
         command += ["--header", f"{name}: {value}"]
     told = {
-        "LOAD_METHOD": workload.method,
+        "LOAD_METHOD": target.methods.get(work, workload.method),
         "LOAD_PATH": target.path(work, workload.path),
         "LOAD_BODY": target.bodies.get(work, workload.body) or "",
         "LOAD_IDS": str(ids),

@@ -37,6 +37,8 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str | None] = field(default_factory=dict)  # None: it does not serve that
     bodies: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
     is_service: bool = False  # a rendering, which has `app.core`
 
     def serves(self, work: str) -> bool:

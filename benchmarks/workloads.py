@@ -63,15 +63,16 @@ def ask(client: httpx.Client, server: Server, work: str) -> None:
     path, body = target.path(work, workload.path), target.bodies.get(work, workload.body)
     try:
         response = client.request(
-            workload.method,
+            target.methods.get(work, workload.method),
             f"{server.url}{path}".replace("{id}", target.ids[0]),
             content=body.replace("{n}", f"probe-{time.time_ns()}") if body else None,
             headers={"Content-Type": "application/json", **target.headers},
         )
     except httpx.TransportError as error:
         raise WrongAnswerError(repr(error)) from None
-    if response.status_code != workload.status:
-        raise WrongAnswerError(f"{response.status_code}, not {workload.status}: {response.text}")
+    status = target.statuses.get(work, workload.status)
+    if response.status_code != status:
+        raise WrongAnswerError(f"{response.status_code}, not {status}: {response.text}")
     answer = json.loads(response.content)
     if workload.records and (found := longest_list(answer)) != workload.records:
         raise WrongAnswerError(f"{found} records, not {workload.records}")
