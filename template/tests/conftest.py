@@ -33,7 +33,7 @@ from tests.core.server import (
     running_server,
     watch,
 )
-from tests.statements import MeteredTransport, check, note, write
+from tests.statements import MeteredTransport, check_budgets, lines_of, note_round_trip
 
 CoreSettings.model_config["env_file"] = None
 # Values of the service's own settings for the tests. Older projects do not have the file.
@@ -91,7 +91,7 @@ async def app(migrated: None) -> AsyncIterator[FastAPI]:
 
     async with app.router.lifespan_context(app):
         for engine in app.state.database.engines:
-            watch(engine, note)
+            watch(engine, note_round_trip)
         await app.state.readiness.check()  # the start asks, too: let it have its answer
         yield app
 
@@ -157,9 +157,9 @@ async def client(
     transport = MeteredTransport(app)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    for line in write(transport.costs):
+    for line in lines_of(transport.costs):
         record_property("statements", line)
-    check(transport.costs)
+    check_budgets(transport.costs)
 
 
 CountStatements = Callable[[], Any]

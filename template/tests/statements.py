@@ -1,8 +1,8 @@
 """The budget of each route: how many statements and round trips a request may take.
 
 `tests/statements.txt` has the most that a successful request needed in the tests. The fixture
-`client` compares; without the file it does not. `uv run python -m tests.statements` runs the tests
-and writes the file anew, without what somebody else wrote into it.
+`client` compares, if there is a file. `uv run python -m tests.statements` runs the tests, and
+writes the file anew.
 """
 
 import os
@@ -36,19 +36,18 @@ OF_THE_TEMPLATE = ("--ignore=tests/core", "--ignore=tests/data_copy")
 Costs = dict[str, tuple[int, int]]  # for each route its statements and round trips
 
 # What the request that is running has sent to the database.
-sent: ContextVar[list[str] | None] = ContextVar("sent", default=None)
+round_trips: ContextVar[list[str] | None] = ContextVar("round_trips", default=None)
 
 
-def note(statement: str) -> None:
-    if (statements := sent.get()) is not None:
-        statements.append(statement)
+def note_round_trip(statement: str) -> None:
+    if (sent := round_trips.get()) is not None:
+        sent.append(statement)
 
 
 class MeteredTransport(httpx.ASGITransport):
-    """Notes what each route costs.
+    """Notes what successful requests cost, except for requests at the same time.
 
-    Requests at the same time are left out: they wait for each other and may be repeated, not in
-    each run alike. So are those that fail.
+    Those wait for each other, and their transactions may be retried: each run counts differently.
     """
 
     def __init__(self, app: Any) -> None:
@@ -60,25 +59,25 @@ class MeteredTransport(httpx.ASGITransport):
         self.started += 1
         self.running += 1
         number, alone = self.started, self.running == 1
-        statements: list[str] = []
-        token = sent.set(statements)
+        sent: list[str] = []
+        token = round_trips.set(sent)
         try:
             response = await super().handle_async_request(request)
         finally:
-            sent.reset(token)
+            round_trips.reset(token)
             self.running -= 1
         if alone and self.started == number and not response.is_error:
-            counted = sum(not NO_STATEMENT.match(statement) for statement in statements)
-            add(self.costs, self.route_of(request), counted, len(statements))
+            self.charge(request.method, request.url.path, sent)
         return response
 
-    def route_of(self, request: httpx.Request) -> str:
-        """`GET /users/{user_id}`: the first that matches, as for the router."""
+    def charge(self, method: str, path: str, sent: list[str]) -> None:
+        """Charge the first route that matches, which is the one that the router takes."""
         app: Any = self.app
         for route in iter_route_contexts(app.routes):
-            if request.method in (route.methods or ()) and route.path_regex.match(request.url.path):
-                return f"{request.method} {route.path}"
-        return f"{request.method} {request.url.path}"
+            if method in (route.methods or ()) and route.path_regex.match(path):
+                statements = sum(not NO_STATEMENT.match(each) for each in sent)
+                add(self.costs, f"{method} {route.path}", statements, len(sent))
+                return
 
 
 def add(costs: Costs, route: str, statements: int, round_trips: int) -> None:
@@ -87,31 +86,31 @@ def add(costs: Costs, route: str, statements: int, round_trips: int) -> None:
     costs[route] = (max(most[0], statements), max(most[1], round_trips))
 
 
-def read(lines: Iterable[str]) -> Costs:
+def costs_of(lines: Iterable[str]) -> Costs:
     costs: Costs = {}
     for line in lines:
-        if not line.startswith("#"):
+        if line.strip() and not line.startswith("#"):
             statements, round_trips, route = line.split(maxsplit=2)
             add(costs, route, int(statements), int(round_trips))
     return costs
 
 
-def write(costs: Costs) -> list[str]:
+def lines_of(costs: Costs) -> list[str]:
     by_path = sorted(costs, key=lambda route: route.split()[::-1])
     return [f"{costs[route][0]:12}  {costs[route][1]:11}  {route}" for route in by_path]
 
 
-def check(costs: Costs) -> None:
+def check_budgets(costs: Costs) -> None:
     """Fail the test if a route took more than its budget, or has none."""
     if RECORDING in os.environ or not FILE.exists():
         return
-    budgets = read(FILE.read_text(encoding="utf-8").splitlines())
+    budgets = costs_of(FILE.read_text(encoding="utf-8").splitlines())
     for route, cost in costs.items():
         budget = budgets.get(route)
         if budget is None or cost[0] > budget[0] or cost[1] > budget[1]:
             allowed = "does not list it" if budget is None else "allows {} and {}".format(*budget)
             pytest.fail(
-                f"{route} took {cost[0]} statements and {cost[1]} round trips, but {FILE.name}"
+                f"{route} took {cost[0]} statements and {cost[1]} round trips, but tests/{FILE.name}"
                 f" {allowed}. If that is intended: uv run python -m tests.statements",
                 pytrace=False,
             )
@@ -127,7 +126,7 @@ def main() -> int:
         if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             return code
         noted = ET.parse(report).iterfind(".//property[@name='statements']")
-        lines = write(read(each.attrib["value"] for each in noted))
+        lines = lines_of(costs_of(each.attrib["value"] for each in noted))
     FILE.write_text(HEADER + "".join(f"{line}\n" for line in lines), encoding="utf-8")
     return 0
 

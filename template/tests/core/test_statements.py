@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.core.database import Database
 from tests import statements
-from tests.statements import MeteredTransport, check
+from tests.statements import MeteredTransport, check_budgets
 
 
 async def test_a_request_is_charged_with_what_it_sent_itself(
@@ -41,14 +41,14 @@ def test_a_route_that_exceeds_its_budget_fails_the_test(
 ) -> None:
     file = tmp_path / "statements.txt"
     monkeypatch.setattr(statements, "FILE", file)
-    check({"GET /users": (9, 9)})  # an older project has no file
+    check_budgets({"GET /users": (9, 9)})  # an older project has no file
     file.write_text("# statements  round trips  route\n 1  3  POST /users\n")
 
-    check({"POST /users": (1, 3)})
+    check_budgets({"POST /users": (1, 3)})
     for cost, route, reason in (
         ((2, 3), "POST /users", "allows 1 and 3"),
         ((1, 4), "POST /users", "allows 1 and 3"),
         ((0, 0), "GET /users", "does not list it"),
     ):
         with pytest.raises(pytest.fail.Exception, match=f"^{route} took .* {reason}"):
-            check({route: cost})
+            check_budgets({route: cost})
