@@ -33,7 +33,7 @@ from tests.core.server import (
     running_server,
     watch,
 )
-from tests.statements import MeteredTransport, check_budgets, lines_of, note_round_trip
+from tests.statements import MeteredTransport, check_budgets, note_round_trip
 
 CoreSettings.model_config["env_file"] = None
 # Values of the service's own settings for the tests. Older projects do not have the file.
@@ -157,9 +157,9 @@ async def client(
     transport = MeteredTransport(app)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    for line in lines_of(transport.costs):
+    for line in transport.lines:
         record_property("statements", line)
-    check_budgets(transport.costs)
+    check_budgets(transport.lines)
 
 
 CountStatements = Callable[[], Any]

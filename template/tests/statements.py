@@ -13,6 +13,7 @@ import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from contextvars import ContextVar
+from operator import gt
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,6 @@ NO_STATEMENT = re.compile(r"(BEGIN|COMMIT|ROLLBACK(?! TO)|FETCH)\b")
 # Their client has endpoints of its own.
 OF_THE_TEMPLATE = ("--ignore=tests/core", "--ignore=tests/data_copy")
 
-Costs = dict[str, tuple[int, int]]  # for each route its statements and round trips
-
 # What the request that is running has sent to the database.
 round_trips: ContextVar[list[str] | None] = ContextVar("round_trips", default=None)
 
@@ -52,7 +51,7 @@ class MeteredTransport(httpx.ASGITransport):
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
-        self.costs: Costs = {}
+        self.lines: list[str] = []
         self.started = self.running = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -71,47 +70,37 @@ class MeteredTransport(httpx.ASGITransport):
         return response
 
     def charge(self, method: str, path: str, sent: list[str]) -> None:
-        """Charge the first route that matches, which is the one that the router takes."""
+        """The first route that matches is the one that the router takes."""
         app: Any = self.app
         for route in iter_route_contexts(app.routes):
             if method in (route.methods or ()) and route.path_regex.match(path):
                 statements = sum(not NO_STATEMENT.match(each) for each in sent)
-                add(self.costs, f"{method} {route.path}", statements, len(sent))
+                self.lines.append(f"{statements} {len(sent)} {method} {route.path}")
                 return
 
 
-def add(costs: Costs, route: str, statements: int, round_trips: int) -> None:
-    """Keep the most of each."""
-    most = costs.get(route, (0, 0))
-    costs[route] = (max(most[0], statements), max(most[1], round_trips))
-
-
-def costs_of(lines: Iterable[str]) -> Costs:
-    costs: Costs = {}
+def most(lines: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """For each route the most statements, and the most round trips."""
+    found: dict[str, tuple[int, ...]] = {}
     for line in lines:
         if line.strip() and not line.startswith("#"):
-            statements, round_trips, route = line.split(maxsplit=2)
-            add(costs, route, int(statements), int(round_trips))
-    return costs
+            *costs, route = line.split(maxsplit=2)
+            found[route] = tuple(map(max, found.get(route, (0, 0)), map(int, costs)))
+    return found
 
 
-def lines_of(costs: Costs) -> list[str]:
-    by_path = sorted(costs, key=lambda route: route.split()[::-1])
-    return [f"{costs[route][0]:12}  {costs[route][1]:11}  {route}" for route in by_path]
-
-
-def check_budgets(costs: Costs) -> None:
+def check_budgets(lines: Iterable[str]) -> None:
     """Fail the test if a route took more than its budget, or has none."""
     if RECORDING in os.environ or not FILE.exists():
         return
-    budgets = costs_of(FILE.read_text(encoding="utf-8").splitlines())
-    for route, cost in costs.items():
+    budgets = most(FILE.read_text(encoding="utf-8").splitlines())
+    for route, cost in most(lines).items():
         budget = budgets.get(route)
-        if budget is None or cost[0] > budget[0] or cost[1] > budget[1]:
+        if budget is None or any(map(gt, cost, budget)):
             allowed = "does not list it" if budget is None else "allows {} and {}".format(*budget)
             pytest.fail(
-                f"{route} took {cost[0]} statements and {cost[1]} round trips, but tests/{FILE.name}"
-                f" {allowed}. If that is intended: uv run python -m tests.statements",
+                "{} took {} statements and {} round trips, but tests/statements.txt {}. If that is "
+                "intended: uv run python -m tests.statements".format(route, *cost, allowed),
                 pytrace=False,
             )
 
@@ -126,8 +115,10 @@ def main() -> int:
         if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             return code
         noted = ET.parse(report).iterfind(".//property[@name='statements']")
-        lines = lines_of(costs_of(each.attrib["value"] for each in noted))
-    FILE.write_text(HEADER + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+        found = most(each.attrib["value"] for each in noted)
+    by_path = sorted(found.items(), key=lambda item: item[0].split()[::-1])
+    lines = [f"{cost[0]:12}  {cost[1]:11}  {route}\n" for route, cost in by_path]
+    FILE.write_text(HEADER + "".join(lines), encoding="utf-8")
     return 0
 
 

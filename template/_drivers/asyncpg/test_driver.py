@@ -1,8 +1,6 @@
 """What is particular to PostgreSQL and asyncpg."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -325,9 +323,11 @@ async def test_an_index_is_built_concurrently_however_long_that_waits(
     assert (waited, valid) == (True, True)
 
 
-@asynccontextmanager
-async def wire_to(url: sa.URL) -> AsyncIterator[tuple[sa.URL, list[str]]]:
-    """A proxy in front of the server, and who has spoken through it, in turns."""
+async def test_round_trips_are_counted_as_they_go_over_the_wire(
+    settings: CoreSettings, shelf: LabShelf
+) -> None:
+    url = settings.primary_url
+    noted: list[str] = []
     spoke = [""]
 
     async def forward(who: str, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
@@ -342,21 +342,13 @@ async def wire_to(url: sa.URL) -> AsyncIterator[tuple[sa.URL, list[str]]]:
         await asyncio.gather(forward("client", reader, to), forward("server", source, writer))
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as proxy:
-        yield url.set(host="127.0.0.1", port=proxy.sockets[0].getsockname()[1]), spoke
-
-
-async def test_round_trips_are_counted_as_they_go_over_the_wire(
-    settings: CoreSettings, shelf: LabShelf
-) -> None:
-    noted: list[str] = []
-    async with wire_to(settings.primary_url) as (url, spoke):
-        engine = create_engine(url, settings, "write")
+        port = proxy.sockets[0].getsockname()[1]
+        engine = create_engine(url.set(host="127.0.0.1", port=port), settings, "write")
         watch(engine, noted.append)
         async with engine.connect() as connection:
             for _ in range(2):  # the first time, statements are prepared
                 noted.clear()
-                spoke.clear()
-                spoke.append("server")
+                spoke[:] = ["server"]
                 await connection.execute(select(LabShelf.id))
                 many = [{"title": title, "shelf_id": shelf.id} for title in ("one", "two")]
                 await connection.execute(sa.insert(LabBook), many)
