@@ -113,12 +113,6 @@ def run_suite(project: Path, variables: Mapping[str, str], options: str = "") ->
     return f"{suite.attrib['tests']} tests in {float(suite.attrib['time']):.0f} s"
 
 
-def statements(project: Path) -> list[str]:
-    """What each route took in that run, one line for each route of each test."""
-    noted = ET.parse(project / "report.xml").iterfind(".//property[@name='statements']")
-    return [each.attrib["value"] for each in noted]
-
-
 def stop(process: subprocess.Popen[str]) -> None:
     """Ends what the command started, too: first as Ctrl-C does, so that it can clean up."""
     for request in (signal.SIGINT, signal.SIGKILL):

@@ -107,7 +107,7 @@ HARMLESS = {
         "\ndef checked_out",
         "\n@pytest.fixture\ndef x(): ...\n\n\ndef checked_out",
     ),
-    "a fixture that needs another": (TESTS, "(\n    app: FastAPI, database", "(\n    database"),
+    "a fixture that needs another": (TESTS, "def client(app: FastAPI,", "def client("),
     "something private changed": (DATABASE, "def _connection(", "def _place("),
     "the template's own affair": ("app/core/logs.py", "def drop_colors(", "def fade("),
 }

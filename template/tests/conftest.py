@@ -150,15 +150,11 @@ async def session(database: Database, test_engine: AsyncEngine) -> AsyncIterator
 
 
 @pytest.fixture
-async def client(
-    app: FastAPI, database: Database, record_property: Callable[[str, object], None]
-) -> AsyncIterator[AsyncClient]:
+async def client(app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]:
     """Each route has a budget of statements and round trips: `tests/statements.txt`."""
     transport = MeteredTransport(app)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    for line in transport.lines:
-        record_property("statements", line)
     check_budgets(transport.lines)
 
 
