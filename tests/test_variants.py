@@ -1,6 +1,6 @@
 """Each rendering passes its own checks, on the oldest and the newest Python and dependencies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Rendered
 from tests.machine import newest_python, oldest_python, real_mysql
 from tests.project import Virtualenv, run, run_suite
+from tests.projects import Projects, make_once
 from tests.repository import DRIVERS
 from tests.servers import Servers, path_with, version, written
 
@@ -42,18 +43,32 @@ for name in DRIVERS:
     ]
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_a_rendering_passes_its_own_checks(
-    rendered: Rendered,
-    servers: Servers,
-    virtualenv: Virtualenv,
-    tmp_path: Path,
-    variant: Variant,
-    record_property: Callable[[str, object], None],
-) -> None:
+Check = Callable[[Variant], list[str]]
+
+
+@pytest.fixture
+def check(
+    rendered: Rendered, servers: Servers, virtualenv: Virtualenv, shared: Path, tmp_path: Path
+) -> Check:
+    """Runs the checks once. The first line says what ran, others what each route took."""
+
+    def check(variant: Variant) -> list[str]:
+        def run_checks(result: Path) -> None:
+            project = rendered(
+                tmp_path / str(variant), driver=variant.driver, examples=variant.examples
+            )
+            result.write_text("\n".join(lines_of(variant, project, servers, virtualenv)))
+
+        return make_once(shared / f"variant-{variant}", run_checks).read_text().splitlines()
+
+    return check
+
+
+def lines_of(
+    variant: Variant, project: Path, servers: Servers, virtualenv: Virtualenv
+) -> list[str]:
     python, programs = variant.python(), real_mysql() if variant.on_mysql else None
     database = servers.create_database(variant.driver, programs)
-    project = rendered(tmp_path / "project", driver=variant.driver, examples=variant.examples)
     settings = virtualenv(project, python, variant.resolution)
     run(project, "uv run ruff check", settings)
     run(project, "uv run ruff format --check", settings)
@@ -63,9 +78,37 @@ def test_a_rendering_passes_its_own_checks(
     run(project, "uv run alembic upgrade head", migrate)
     run(project, "uv run alembic check", migrate)
 
+    records = project.with_name(f"{project.name}-records")
+    records.mkdir()
     if variant.own_server:
-        settings["PATH"] = path_with(programs)
+        settings |= {"PATH": path_with(programs), "RECORD_STATEMENTS": str(records)}
     else:
         # Its workers append their names to this one's.
         settings["TEST_DATABASE_URL"] = written(database)
-    record_property("result", f"{run_suite(project, settings)}, {version(database)}")
+    ran = f"{run_suite(project, settings)}, {version(database)}"
+    return [ran, *(line for file in records.iterdir() for line in file.read_text().splitlines())]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_rendering_passes_its_own_checks(
+    check: Check, variant: Variant, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("result", check(variant)[0])
+
+
+def test_the_budgets_of_the_samples_are_what_the_most_expensive_database_needs(
+    check: Check, projects: Projects
+) -> None:
+    """The suites with a server of their own record, the others compare."""
+    noted = [line for each in VARIANTS if each.own_server for line in check(each)[1:]]
+    lines = (projects.rendered() / "tests" / "statements.txt").read_text().splitlines()
+    assert most(noted) == most(line for line in lines if not line.startswith("#"))
+
+
+def most(lines: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """For each route the most statements, and the most round trips."""
+    found: dict[str, tuple[int, ...]] = {}
+    for line in lines:
+        *costs, route = line.split(maxsplit=2)
+        found[route] = tuple(map(max, found.get(route, (0, 0)), map(int, costs)))
+    return found

@@ -18,6 +18,7 @@ OWNED = (
     "migrations/versions/",
     "tests/domains/",
     "tests/settings.env",
+    "tests/statements.txt",
 )
 Answers = dict[str, str | bool]
 CONFLICT = re.compile(r"^(DD|AU|UD|UA|DU|AA|UU) |\.rej$", flags=re.MULTILINE)

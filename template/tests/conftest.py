@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from dotenv import dotenv_values
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from sqlalchemy import Connection, MetaData, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -32,7 +32,9 @@ from tests.core.server import (
     create_database,
     drop_database,
     running_server,
+    watch,
 )
+from tests.statements import MeteredTransport, check_budgets, note_round_trip
 
 CoreSettings.model_config["env_file"] = None
 # Values of the service's own settings for the tests. Older projects do not have the file.
@@ -55,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     url = make_url(os.environ["TEST_DATABASE_URL"])
     url = url.set(database=f"{url.database or 'test'}_{worker}")
     os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    # A ping is a round trip, at a time that nobody can foresee.
+    os.environ.setdefault("DATABASE_PING_AFTER_IDLE_SECONDS", "3600")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -87,6 +91,8 @@ async def app(migrated: None) -> AsyncIterator[FastAPI]:
     from app.main import app  # noqa: PLC0415 - after the settings were made
 
     async with app.router.lifespan_context(app):
+        for engine in app.state.database.engines:
+            watch(engine, note_round_trip)
         await app.state.readiness.check()  # the start asks, too: let it have its answer
         yield app
 
@@ -146,8 +152,11 @@ async def session(database: Database, test_engine: AsyncEngine) -> AsyncIterator
 
 @pytest.fixture
 async def client(app: FastAPI, database: Database) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+    """Each route has a budget of statements and round trips: `tests/statements.txt`."""
+    transport = MeteredTransport(app)
+    async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+    check_budgets(transport.lines)
 
 
 CountStatements = Callable[[], Any]

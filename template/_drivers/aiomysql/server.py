@@ -7,14 +7,15 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
     "create_database",
     "drop_database",
     "running_server",
+    "watch",
 ]
 
 IMAGE = "mysql:9"
 STARTUP_SECONDS = 120
 UNKNOWN_DATABASE = 1008
+COM_QUERY = 3  # among the commands of the protocol
 FOLDERS = (os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/libexec", "/opt/homebrew/bin")
 # Nothing has to survive a crash. `loose`: one of the two servers does not know the option.
 SETTINGS = (
@@ -98,6 +101,26 @@ async def execute_on_server(url: URL, statement: str) -> None:
     async with engine.connect() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
+
+
+def watch(engine: AsyncEngine, note: Callable[[str], None]) -> None:
+    """Call `note` with the SQL of each round trip, in the context of who sends it.
+
+    To connect, and to ping, does not count.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:
+        raw = connection.driver_connection
+        send = raw._execute_command
+
+        def send_noted(command: int, sql: str | bytes) -> Awaitable[None]:
+            if command == COM_QUERY:
+                note(sql if isinstance(sql, str) else bytes(sql).decode(errors="replace"))
+            sending: Awaitable[None] = send(command, sql)
+            return sending
+
+        raw._execute_command = send_noted
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core import driver
 from app.core.database import Database
+from app.core.engine import create_engine
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
 from tests.core.lab import LabBook, LabCounter, LabShelf
+from tests.core.server import watch
 
 # Reads tables for a long time: a bare SLEEP that is ended returns a row, and no error.
 ENDLESS = text(
@@ -237,3 +239,29 @@ async def test_a_collation_of_one_column_is_that_columns_only(sweeper: AsyncEngi
         "exact": "utf8mb4_bin",
         "all": "utf8mb4_unicode_ci",
     }
+
+
+async def test_round_trips_are_counted_as_the_server_counts_them(
+    settings: CoreSettings, shelf: LabShelf
+) -> None:
+    noted: list[str] = []
+    asked = "SHOW SESSION STATUS LIKE 'Questions'"
+    engine = create_engine(settings.primary_url, settings, "write")
+    watch(engine, noted.append)
+    async with engine.connect() as connection:
+        before: Any = (await connection.exec_driver_sql(asked)).first()
+        await connection.execute(update(LabBook).values(price=1))
+        prices = [{"_price": price, "_title": title} for price, title in ((1, "one"), (2, "two"))]
+        changed = update(LabBook).where(LabBook.title == sa.bindparam("_title"))
+        await connection.execute(changed.values(price=sa.bindparam("_price")), prices)
+        async with connection.stream(select(LabBook.id)) as rows:
+            assert len(await rows.all()) == 3
+        raw: Any = await connection.get_raw_connection()
+        await raw.driver_connection.ping()
+        await connection.commit()
+        after: Any = (await connection.exec_driver_sql(asked)).first()
+    await engine.dispose()
+
+    kinds = " ".join(statement.split()[0] for statement in noted)
+    assert kinds == "SHOW UPDATE UPDATE UPDATE SELECT COMMIT SHOW ROLLBACK"
+    assert int(after[1]) - int(before[1]) == 6

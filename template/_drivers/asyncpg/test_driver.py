@@ -15,6 +15,7 @@ from app.core.engine import create_engine
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
 from tests.core.lab import LabBook, LabShelf
+from tests.core.server import watch
 
 TERMINATE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -320,3 +321,44 @@ async def test_an_index_is_built_concurrently_however_long_that_waits(
     await engine.dispose()
 
     assert (waited, valid) == (True, True)
+
+
+async def test_round_trips_are_counted_as_they_go_over_the_wire(
+    settings: CoreSettings, shelf: LabShelf
+) -> None:
+    url = settings.primary_url
+    noted: list[str] = []
+    spoke = [""]
+
+    async def forward(who: str, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            if spoke[-1] != who:
+                spoke.append(who)
+            to.write(data)
+        to.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        source, to = await asyncio.open_connection(url.host, url.port or 5432)
+        await asyncio.gather(forward("client", reader, to), forward("server", source, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        engine = create_engine(url.set(host="127.0.0.1", port=port), settings, "write")
+        watch(engine, noted.append)
+        async with engine.connect() as connection:
+            for _ in range(2):  # the first time, statements are prepared
+                noted.clear()
+                spoke[:] = ["server"]
+                await connection.execute(select(LabShelf.id))
+                many = [{"title": title, "shelf_id": shelf.id} for title in ("one", "two")]
+                await connection.execute(sa.insert(LabBook), many)
+                async with connection.stream(select(LabBook.id)) as rows:
+                    assert len(await rows.all()) == 5
+                raw: Any = await connection.get_raw_connection()
+                assert await raw.driver_connection.fetch("SELECT 1")
+                await connection.rollback()
+            assert spoke.count("client") == len(noted)
+        await engine.dispose()
+
+    kinds = " ".join(statement.split()[0] for statement in noted)
+    assert kinds == "BEGIN; SELECT INSERT SELECT FETCH SELECT ROLLBACK;"

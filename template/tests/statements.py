@@ -1,0 +1,128 @@
+"""The budget of each route: how many statements and round trips a request may take.
+
+`tests/statements.txt` has the most that a successful request needed in the tests. The fixture
+`client` compares, if there is a file. `uv run python -m tests.statements` runs the tests, and
+writes the file anew.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextvars import ContextVar
+from operator import gt
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+FILE = Path(__file__).with_suffix(".txt")
+HEADER = """\
+# The most that a successful request to each route needed in the tests. More fails the test.
+# Round trips are statements, BEGIN, COMMIT, ROLLBACK, and fetching the next rows of a stream.
+# Written by: uv run python -m tests.statements
+#
+# statements  round trips  route
+"""
+RECORD = "RECORD_STATEMENTS"  # names the folder in which each worker leaves its lines
+NO_STATEMENT = re.compile(r"(BEGIN|COMMIT|ROLLBACK(?! TO)|FETCH)\b")
+# Their client has endpoints of its own.
+OF_THE_TEMPLATE = ("--ignore=tests/core", "--ignore=tests/data_copy")
+
+# What the request that is running has sent to the database.
+round_trips: ContextVar[list[str] | None] = ContextVar("round_trips", default=None)
+
+
+def note_round_trip(statement: str) -> None:
+    if (sent := round_trips.get()) is not None:
+        sent.append(statement)
+
+
+class MeteredTransport(httpx.ASGITransport):
+    """Notes what successful requests cost, except for requests at the same time.
+
+    Those wait for each other, and their transactions may be retried: each run counts differently.
+    """
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app)
+        self.lines: list[str] = []
+        self.started = self.running = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.started += 1
+        self.running += 1
+        number, alone = self.started, self.running == 1
+        sent: list[str] = []
+        token = round_trips.set(sent)
+        try:
+            response = await super().handle_async_request(request)
+        finally:
+            round_trips.reset(token)
+            self.running -= 1
+        if alone and self.started == number and not response.is_error:
+            self.charge(request.method, request.url.path, sent)
+        return response
+
+    def charge(self, method: str, path: str, sent: list[str]) -> None:
+        """The first route that matches is the one that the router takes."""
+        app: Any = self.app
+        for route in iter_route_contexts(app.routes):
+            if method in (route.methods or ()) and route.path_regex.match(path):
+                statements = sum(not NO_STATEMENT.match(each) for each in sent)
+                self.lines.append(f"{statements} {len(sent)} {method} {route.path}")
+                return
+
+
+def most(lines: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """For each route the most statements, and the most round trips."""
+    found: dict[str, tuple[int, ...]] = {}
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            *costs, route = line.split(maxsplit=2)
+            found[route] = tuple(map(max, found.get(route, (0, 0)), map(int, costs)))
+    return found
+
+
+def check_budgets(lines: Iterable[str]) -> None:
+    """Fail the test if a route took more than its budget, or has none; or record what they took."""
+    if RECORD in os.environ:
+        with Path(os.environ[RECORD], str(os.getpid())).open("a", encoding="utf-8") as record:
+            record.writelines(f"{line}\n" for line in lines)
+        return
+    if not FILE.exists():
+        return
+    budgets = most(FILE.read_text(encoding="utf-8").splitlines())
+    for route, cost in most(lines).items():
+        budget = budgets.get(route)
+        if budget is None or any(map(gt, cost, budget)):
+            allowed = "does not list it" if budget is None else "allows {} and {}".format(*budget)
+            pytest.fail(
+                "{} took {} statements and {} round trips, but tests/statements.txt {}. If that is "
+                "intended: uv run python -m tests.statements".format(route, *cost, allowed),
+                pytrace=False,
+            )
+
+
+def main() -> int:
+    """Return the exit code of pytest. If a test fails, the file stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pytest", *OF_THE_TEMPLATE]
+        environment = {**os.environ, RECORD: folder}
+        code = subprocess.run(command, check=False, cwd=FILE.parents[1], env=environment).returncode
+        if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            return code
+        records = [file.read_text(encoding="utf-8") for file in Path(folder).iterdir()]
+    found = most("".join(records).splitlines())
+    by_path = sorted(found.items(), key=lambda item: item[0].split()[::-1])
+    lines = [f"{cost[0]:12}  {cost[1]:11}  {route}\n" for route, cost in by_path]
+    FILE.write_text(HEADER + "".join(lines), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
