@@ -4,7 +4,7 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -45,6 +45,8 @@ __all__ = [
     "engine_options",
     "failure_of",
     "fetch",
+    "insert_many",
+    "is_in_transaction",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -390,6 +392,23 @@ async def fetch(
     async with connection.cursor() as cursor:
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def is_in_transaction(connection: Any) -> bool:  # noqa: ARG001 - another database needs it
+    """Return true: the server begins a transaction by itself."""
+    return True
+
+
+async def insert_many(
+    connection: Any,
+    table: Table,  # noqa: ARG001 - other databases need it
+    columns: Sequence[str],  # noqa: ARG001 - other databases need it
+    statement: str,
+    records: Iterable[Sequence[Any]],
+) -> None:
+    """Insert the records, many with each statement, or raise `ERRORS`."""
+    async with connection.cursor() as cursor:
+        await cursor.executemany(statement, list(records))
 
 
 async def update_returning_ids(

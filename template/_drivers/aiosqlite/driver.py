@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -39,6 +39,8 @@ __all__ = [
     "engine_options",
     "failure_of",
     "fetch",
+    "insert_many",
+    "is_in_transaction",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -237,6 +239,22 @@ async def fetch(
 ) -> Sequence[Sequence[Any]]:
     """Execute a query on the driver's own connection and return its rows, or raise `ERRORS`."""
     return await connection.execute_fetchall(statement, parameters)  # type: ignore[no-any-return]
+
+
+def is_in_transaction(connection: Any) -> bool:  # noqa: ARG001 - another database needs it
+    """Return true: a transaction is begun as soon as there is a connection."""
+    return True
+
+
+async def insert_many(
+    connection: Any,
+    table: Table,  # noqa: ARG001 - other databases need it
+    columns: Sequence[str],  # noqa: ARG001 - other databases need it
+    statement: str,
+    records: Iterable[Sequence[Any]],
+) -> None:
+    """Insert the records by one statement that is executed for each, or raise `ERRORS`."""
+    await connection.executemany(statement, records)
 
 
 async def update_returning_ids(

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,8 @@ __all__ = [
     "engine_options",
     "failure_of",
     "fetch",
+    "insert_many",
+    "is_in_transaction",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -314,6 +316,24 @@ async def fetch(
 ) -> Sequence[Sequence[Any]]:
     """Execute a query on the driver's own connection and return its rows, or raise `ERRORS`."""
     return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
+
+
+def is_in_transaction(connection: Any) -> bool:
+    """Return whether BEGIN was sent: SQLAlchemy sends it with its first statement."""
+    return bool(connection.is_in_transaction())
+
+
+async def insert_many(
+    connection: Any,
+    table: Table,
+    columns: Sequence[str],
+    statement: str,  # noqa: ARG001 - other databases need it
+    records: Iterable[Sequence[Any]],
+) -> None:
+    """Insert the records with COPY, in the transaction of the connection, or raise `ERRORS`."""
+    await connection.copy_records_to_table(
+        table.name, schema_name=table.schema, columns=columns, records=records
+    )
 
 
 async def update_returning_ids(

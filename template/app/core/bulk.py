@@ -4,16 +4,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, update
+from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
+from app.core.defaults import complete_rows
+from app.core.direct import as_database_error, listeners
 from app.core.models import Base
 
 T = TypeVar("T")
 
 Row = Mapping[str, Any]
 CHUNK_SIZE = 1000  # within the parameter limit of every database
+MANY_ROWS = 100  # fewer are not worth it
+ROWS_AT_ONCE = 10_000
 
 
 def in_chunks(items: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
@@ -23,12 +27,39 @@ def in_chunks(items: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
 
 
 async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:
-    """Insert the rows and return their number. Defaults apply; constructors are not called."""
+    """Insert the rows and return their number. Defaults apply; constructors are not called.
+
+    All rows have the same keys. Many rows are passed to the driver itself, which is several times
+    faster than SQLAlchemy's `insert`.
+    """
     count = 0
-    for chunk in in_chunks(rows):
-        await session.execute(insert(model), chunk)
+    for chunk in in_chunks(rows, ROWS_AT_ONCE):
+        if len(chunk) < MANY_ROWS or not await insert_directly(session, model, chunk):
+            for part in in_chunks(chunk):
+                await session.execute(insert(model), part)
         count += len(chunk)
     return count
+
+
+async def insert_directly(session: AsyncSession, model: type[Base], rows: list[Row]) -> bool:
+    """Insert the rows by the driver, unless a value is SQL. Return whether it was possible."""
+    await session.flush()
+    connection = await session.connection()
+    completed = complete_rows(model, rows, connection.dialect)
+    if completed is None:
+        return False
+    table, columns, records = completed
+    statement = str(insert(table).compile(dialect=connection.dialect, column_keys=columns))
+    for listener in listeners:
+        listener(statement)
+    raw = await connection.get_raw_connection()
+    if not driver.is_in_transaction(raw.driver_connection):
+        await session.execute(select(1))
+    try:
+        await driver.insert_many(raw.driver_connection, table, columns, statement, records)
+    except driver.ERRORS as error:
+        raise await as_database_error(session, raw, statement, error) from error
+    return True
 
 
 async def update_rows(session: AsyncSession, model: type[Base], rows: Iterable[Row]) -> int:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import Dialect, Select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -75,14 +76,15 @@ class DirectQuery:
 
 
 async def as_database_error(
-    session: ReadSession, connection: PoolProxiedConnection, sql: str, error: Exception
+    session: AsyncSession, connection: PoolProxiedConnection, sql: str, error: Exception
 ) -> DBAPIError:
     """Return SQLAlchemy's error for one of the driver. A lost connection is not used again."""
     dialect: Any = session.get_bind().dialect
     dbapi = dialect.loaded_dbapi
     original = error
     if not isinstance(error, dbapi.Error):
-        original = dbapi.Error(str(error), error)
+        is_refused = str(getattr(error, "sqlstate", "")).startswith("23")
+        original = (dbapi.IntegrityError if is_refused else dbapi.Error)(str(error), error)
         original.__cause__ = error
     raw = connection.dbapi_connection
     lost = isinstance(error, OSError) or dialect.is_disconnect(original, raw, None)
@@ -94,6 +96,7 @@ async def as_database_error(
     return cast("DBAPIError", found)
 
 
-async def invalidate(session: ReadSession, connection: PoolProxiedConnection) -> None:
-    session.checked_out = None
+async def invalidate(session: AsyncSession, connection: PoolProxiedConnection) -> None:
+    if isinstance(session, ReadSession):
+        session.checked_out = None
     await session.run_sync(lambda _: connection.invalidate())

@@ -8,24 +8,15 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import Column, Connection, Dialect, Table, insert, inspect
+from sqlalchemy import Connection, Dialect, Table, insert, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from app.core.defaults import add_default
 from app.core.models import Base
 from app.core.sessions import ReadOnlyError, ReadSession, WriteSession
 
 S = TypeVar("S", bound=BaseModel)
-
-
-class Parameters:
-    """What a default that depends on other columns gets from SQLAlchemy."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.current_parameters = values
-
-    def get_current_parameters(self, **_: bool) -> Mapping[str, Any]:
-        return self.current_parameters
 
 
 class DirectInsert:
@@ -63,18 +54,6 @@ class DirectInsert:
             for name, process in self.binds
         )
         connection.exec_driver_sql(self.sql, tuple(parameters))
-
-
-def add_default(column: Column[Any], values: dict[str, Any]) -> bool:
-    default: Any = column.default
-    if default is None:
-        values[column.key] = None
-        return column.server_default is None and not column.primary_key
-    if default.is_callable:
-        values[column.key] = default.arg(Parameters(values))
-    elif default.is_scalar:
-        values[column.key] = default.arg
-    return bool(default.is_callable or default.is_scalar)
 
 
 @cache
