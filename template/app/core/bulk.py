@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
-from app.core.defaults import complete_rows
+from app.core.defaults import complete, converted, table_of
 from app.core.direct import as_database_error, listeners
 from app.core.models import Base
 
@@ -42,21 +42,22 @@ async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[R
 
 
 async def insert_directly(session: AsyncSession, model: type[Base], rows: list[Row]) -> bool:
-    """Insert the rows by the driver, unless a value is SQL. Return whether it was possible."""
+    """Insert the rows by the driver, unless a default is SQL. Return whether it was possible."""
+    columns = complete(model, rows)
+    if columns is None:
+        return False
     await session.flush()
     connection = await session.connection()
-    completed = complete_rows(model, rows, connection.dialect)
-    if completed is None:
-        return False
-    table, columns, records = completed
-    statement = str(insert(table).compile(dialect=connection.dialect, column_keys=columns))
+    table = table_of(model)
+    statement = str(insert(table).compile(dialect=connection.dialect, column_keys=list(columns)))
     for listener in listeners:
         listener(statement)
     raw = await connection.get_raw_connection()
     if not driver.is_in_transaction(raw.driver_connection):
         await session.execute(select(1))
+    records = converted(model, columns, connection.dialect)
     try:
-        await driver.insert_many(raw.driver_connection, table, columns, statement, records)
+        await driver.insert_many(raw.driver_connection, table, list(columns), statement, records)
     except driver.ERRORS as error:
         raise await as_database_error(session, raw, statement, error) from error
     return True

@@ -1,84 +1,57 @@
-"""The defaults of columns, for rows that are inserted without SQLAlchemy's own insert."""
+"""The defaults of columns, for rows that are inserted without SQLAlchemy's unit of work."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Column, Dialect, Table, inspect
+from sqlalchemy import Dialect, Table, inspect
 
 from app.core.models import Base
 
 Row = Mapping[str, Any]
-Maker = Callable[["Parameters"], Any]
-Completed = tuple[Table, list[str], Iterator[Sequence[Any]]]
+Columns = dict[str, list[Any]]
 
 
 class Parameters:
     """What a default that depends on other columns gets from SQLAlchemy."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Row) -> None:
         self.current_parameters = values
 
-    def get_current_parameters(self, **_: bool) -> Mapping[str, Any]:
+    def get_current_parameters(self, **_: bool) -> Row:
         return self.current_parameters
 
 
-def add_default(column: Column[Any], values: dict[str, Any]) -> bool:
-    """Add the value of the default, and return whether it is not only the database that knows."""
-    if column.default is None:
-        values[column.key] = None
-        return column.server_default is None and not column.primary_key
-    maker = maker_of(column)
-    if maker is not None:
-        values[column.key] = maker(Parameters(values))
-    return maker is not None
+def table_of(model: type[Base]) -> Table:
+    return cast("Table", inspect(model).local_table)
 
 
-def complete_rows(model: type[Base], rows: Sequence[Row], dialect: Dialect) -> Completed | None:
-    """Return the table, its columns, and the values of each row for them, defaults included.
+def complete(model: type[Base], rows: Sequence[Row]) -> Columns | None:
+    """Return the values of the rows by column, with defaults, in the order of the table.
 
-    Columns whose default only the database knows are left out. Return `None` if a default is SQL,
-    or if the table is not the only one of the model.
+    Columns whose default only the database knows are left out. Return `None` if SQLAlchemy must
+    insert the rows: a default is SQL, or the model has versions or another table.
     """
     mapper = inspect(model)
-    table = cast("Table", mapper.local_table)
-    given = [column for column in table.columns if column.key in rows[0]]
-    columns = [each for each in table.columns if each.key in rows[0] or each.default is not None]
-    makers = [
-        partial(getitem_of, column.key) if column in given else maker_of(column)
-        for column in columns
-    ]
-    if len(given) < len(rows[0]) or len(mapper.tables) > 1 or None in makers:
-        return None
-    types = (column.type.dialect_impl(dialect) for column in columns)
-    processors = [(index, type_.bind_processor(dialect)) for index, type_ in enumerate(types)]
-    records = values_of(rows, cast("list[Maker]", makers), processors)
-    return table, [column.key for column in columns], records
+    columns: Columns = {}
+    for column in table_of(model).columns:
+        default: Any = column.default
+        if column.key in rows[0]:
+            columns[column.key] = [row[column.key] for row in rows]
+        elif default is not None and default.is_callable:
+            columns[column.key] = [default.arg(Parameters(row)) for row in rows]
+        elif default is not None and default.is_scalar:
+            columns[column.key] = [default.arg] * len(rows)
+        elif default is not None:
+            return None
+    is_simple = len(mapper.tables) == 1 and mapper.version_id_col is None
+    return columns if is_simple and columns.keys() >= rows[0].keys() else None
 
 
-def getitem_of(name: str, parameters: Parameters) -> Any:
-    return parameters.current_parameters[name]
-
-
-def constant(value: Any, _: Parameters) -> Any:
-    return value
-
-
-def maker_of(column: Column[Any]) -> Maker | None:
-    """Return a function for the default, or `None` if it is SQL."""
-    default: Any = column.default
-    if default.is_callable:
-        return cast("Maker", default.arg)
-    return partial(constant, default.arg) if default.is_scalar else None
-
-
-def values_of(
-    rows: Sequence[Row], makers: Sequence[Maker], processors: Sequence[tuple[int, Any]]
-) -> Iterator[Sequence[Any]]:
-    needed = [(index, process) for index, process in processors if process is not None]
-    for row in rows:
-        parameters = Parameters(row)
-        values = [make(parameters) for make in makers]
-        for index, process in needed:
-            values[index] = process(values[index])
-        yield tuple(values)
+def converted(model: type[Base], columns: Columns, dialect: Dialect) -> Iterator[tuple[Any, ...]]:
+    """Return the rows of `columns` as the driver takes them."""
+    table = table_of(model)
+    parameters: list[Any] = []
+    for name, values in columns.items():
+        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
+        parameters.append(values if process is None else map(process, values))
+    return zip(*parameters, strict=True)

@@ -56,7 +56,8 @@ class Shape:
 
     def record(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return the values by field, those of nested records as a dictionary or `None`."""
-        record = dict(zip(self.keys, row[self.first :], strict=False))
+        own = row[self.first :] if self.first else row
+        record = dict(zip(self.keys, own, strict=False))
         for name, part in self.parts.items():
             record[name] = None if row[part.first] is None else part.record(row)
         return record

@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database
-from app.core.reads import make_plan
+from app.core.reads import make_plan, validate_list
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ async def read_chunks(
     database: Database, query: Select[*tuple[Any, ...]], schema: type[BaseModel]
 ) -> AsyncGenerator[bytes, None]:
     """Yield the rows of the query as lines of JSON, a thousand rows per chunk."""
-    adapter = TypeAdapter(schema)
+    to_json = TypeAdapter(schema).serializer.to_json
     async with database.stream() as session:
         plan = await make_plan(query, schema, session)
         result = await session.stream(plan.query.execution_options(yield_per=ROWS_AT_ONCE))
         async for rows in result.partitions():
-            records = (adapter.validate_python(plan.record(row)) for row in rows)
-            yield b"".join(adapter.dump_json(record) + b"\n" for record in records)
+            records = validate_list(schema, [plan.record(row) for row in rows])
+            yield b"".join(to_json(record) + b"\n" for record in records)
 
 
 class NdjsonResponse(StreamingResponse):
