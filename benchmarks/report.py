@@ -39,10 +39,11 @@ whose spans overlap do not differ. The CPU time of the server process is the ste
 request that waits for longer than a round is not in p99.
 """
 PEERS = """\
-The peers, {}, are services of other templates, as their own generators make them. They keep their
-own pool, 5 connections and 10 more under load, their access log and the newest packages, and they
-run on the Python that their generator needs, 3.13 or 3.12. Their work is not the same: below each
-table is in what it differs. Their W2 and W5 do not exist.
+The peers, {}, are services of other
+templates, as their own generators make them. They keep their own pool, 5 connections and 10 more
+under load, their access log and the newest packages, and run on the Python that their generator
+needs, 3.13 or 3.12. Their work is not the same: what differs stands below each table. They have
+nothing like W2 and W5.
 """
 Found = Mapping[str, Sequence[Burst]] | Mapping[str, Sequence[Transfer]]
 
