@@ -1,6 +1,7 @@
 """How fast a service is: `uv run python -m benchmarks`."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,8 @@ import pytest
 from benchmarks import plot, report
 from benchmarks.measuring import Results, measure
 from benchmarks.options import Options, parse
+
+DISK = "/var/tmp"  # /tmp may be memory
 
 
 def write(results: Results, options: Options) -> None:
@@ -30,6 +33,7 @@ def main() -> int:
     if shutil.which("wrk") is None:
         print("There is no wrk, which makes the load; on Debian: apt-get install wrk")
         return 1
+    os.environ.setdefault("TMPDIR", DISK)
     everything = []
     with tempfile.TemporaryDirectory() as folder:
         for driver in options.drivers:

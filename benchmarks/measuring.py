@@ -13,6 +13,7 @@ import httpx
 from benchmarks import load, transfers
 from benchmarks.baselines.rows import ORDERS_PER_USER
 from benchmarks.counting import PerRequest, count
+from benchmarks.durability import DurableServers, durability
 from benchmarks.load import Burst
 from benchmarks.options import PEERS, Options
 from benchmarks.peers import peers
@@ -37,12 +38,15 @@ class Results:
     transfers: dict[str, dict[str, list[Transfer]]] = field(default_factory=dict)
     counts: dict[str, dict[str, PerRequest]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    durability: str = ""
+    # By target, and then by workload: in what its work is another.
+    caveats: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def measure(driver: str, options: Options, folder: Path, stack: ExitStack) -> Results:
     """What answers wrongly is left out, and named in the errors."""
     results = Results(driver)
-    servers = Servers(stack)
+    servers = DurableServers(stack)
     say(driver, "preparing")
     with on_the_second_core():
         servers.url(driver)
@@ -99,6 +103,8 @@ def prepare(
     targets += peers(driver, folder, servers, options.users) if PEERS in options.targets else []
     database = version(targets[0].url).partition(" on ")[0]
     results.versions = {**factory.versions(), "database": database}
+    results.durability = durability(targets[0].url)
+    results.caveats = {target.name: target.caveats for target in targets if target.caveats}
     return targets
 
 

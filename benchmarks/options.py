@@ -14,7 +14,7 @@ from tests.repository import DRIVERS
 RESULTS = Path(__file__).with_name("results")
 PEERS = "peers"
 ALL_WORK = [*WORKLOADS, EXPORT, INSERT]
-QUICK = {"rounds": 1, "seconds": 0.1, "users": 100, "rows": 200}
+QUICK = {"rounds": 1, "seconds": 0.1, "connections": 8, "users": 100, "rows": 200}
 QUICK_TARGETS = [*BASELINES, "service"]
 
 

@@ -1,19 +1,8 @@
 """The services of two other templates, made by their own generators, which uv fetches from PyPI.
 
 They need Python 3.13 or 3.12 and a PostgreSQL server, nothing else: Redis, brokers and AI are
-options not taken here. Pools (5 connections, 10 more under load), logs (uvicorn's access log) and
-packages (the newest allowed) are as shipped. Nothing is like W2 or W5. The others differ from ours:
-
-`fastapi-template`
-    W1 `GET /api/users/{id}` verifies a JWT and reads the account behind it before the user: two
-    queries in a transaction. W3 is the first 50 rows, in no order, of a table of ids and names,
-    without authentication. W4 is a PUT on that table, which answers `null`, before the commit.
-    W8 answers `null`, from a thread.
-`fastapi-fullstack`
-    Each request passes a `BaseHTTPMiddleware`, which gives it an id, and CORS. All but W8 verify a
-    JWT and read the account behind it. W1 `GET /api/v1/users/{id}`: two queries in a transaction.
-    W3 is the first 50 users, in no order, and the number of all: three queries. W4 adds an item to
-    the account, reads it again, and answers before the commit.
+options not taken here. Pools, logs and packages are as shipped. Nothing is like W2 or W5. The
+caveats say in what the others differ from ours.
 """
 
 import asyncio
@@ -26,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from benchmarks.preparation import MOST_IDS
 from benchmarks.targets import Server, Target, running
 from benchmarks.workloads import WORKLOADS
 from tests.machine import pythons
@@ -33,12 +23,13 @@ from tests.project import run
 from tests.repository import ENVIRONMENT
 from tests.servers import Servers
 
-ROWS = 10_000
 # Both refuse 3.11, and the migrations of fastapi-template fail on 3.14: no event loop.
 PYTHONS = ((3, 13), (3, 12))
 ACCOUNT = {"email": "admin@example.com", "password": "correct-horse-battery-1"}
 SECRET = "0123456789abcdef0123456789abcdef"
 OPTIONS = ("--port={port}", "--loop=uvloop", "--http=httptools")
+MIDDLEWARE = "passes a `BaseHTTPMiddleware`, which gives each request an id, and CORS"
+LOGIN = "verifies a JWT and reads the account behind it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +40,7 @@ class Peer:
     project: str  # the folder that it makes
     settings: Mapping[str, str]  # {0} is the URL of the database
     migrate: str
-    seeds: tuple[str, ...]
+    seeds: tuple[str, ...]  # {users} is how many
     application: tuple[str, ...]
     promote: str
     api: str
@@ -58,6 +49,7 @@ class Peer:
     one: str
     many: str
     create: tuple[str, str, int]  # method, path, status
+    caveats: Mapping[str, str]
 
     def variables(self, url: URL) -> dict[str, str]:
         return {name: value.format(url) for name, value in self.settings.items()}
@@ -82,8 +74,8 @@ FASTAPI_TEMPLATE = Peer(
     seeds=(
         'INSERT INTO "user" (id, email, hashed_password, is_active, is_superuser, is_verified)'
         " SELECT gen_random_uuid(), n || '@example.com', '', true, false, true"
-        f" FROM generate_series(1, {ROWS}) AS n",
-        f"INSERT INTO dummy_model (name) SELECT 'Dummy ' || n FROM generate_series(1, {ROWS}) AS n",
+        " FROM generate_series(1, {users}) AS n",
+        "INSERT INTO dummy_model (name) SELECT 'Dummy ' || n FROM generate_series(1, {users}) AS n",
     ),
     application=("--factory", "peer.web.application:get_app"),
     promote="UPDATE \"user\" SET is_superuser = true WHERE email LIKE 'admin@%'",
@@ -93,6 +85,13 @@ FASTAPI_TEMPLATE = Peer(
     one="/api/users/{id}",
     many="/api/dummy/?limit=50",
     create=("PUT", "/api/dummy/", 200),
+    caveats={
+        "W1": "verifies a JWT and reads the account behind it before the user: two queries in a"
+        " transaction",
+        "W3": "the first 50 rows, in no order, of a table of ids and names, without authentication",
+        "W4": "a PUT on that table; answers `null`, before the commit",
+        "W8": "answers `null`, from a thread",
+    },
 )
 FASTAPI_FULLSTACK = Peer(
     name="fastapi-fullstack",
@@ -112,7 +111,7 @@ FASTAPI_FULLSTACK = Peer(
     migrate="uv run peer db upgrade",
     seeds=(
         "INSERT INTO users (email, full_name) SELECT n || '@example.com', 'User ' || n"
-        f" FROM generate_series(1, {ROWS}) AS n",
+        " FROM generate_series(1, {users}) AS n",
         "INSERT INTO items (owner_id, name) SELECT id, 'Item of ' || full_name FROM users",
     ),
     application=("app.main:app",),
@@ -123,28 +122,37 @@ FASTAPI_FULLSTACK = Peer(
     one="/api/v1/users/{id}",
     many="/api/v1/users?page=1&size=50",
     create=("POST", "/api/v1/items", 201),
+    caveats={
+        "W1": f"{MIDDLEWARE}; {LOGIN}; two queries in a transaction",
+        "W3": f"{MIDDLEWARE}; {LOGIN}; the first 50 users, in no order, and the number of all:"
+        " three queries",
+        "W4": f"{MIDDLEWARE}; {LOGIN}; adds an item to the account, reads it again, and answers"
+        " before the commit",
+        "W8": MIDDLEWARE,
+    },
 )
 
 
-def peers(driver: str, folder: Path, servers: Servers) -> list[Target]:
-    """Those on this driver, made in the folder, with their databases filled."""
+def peers(driver: str, folder: Path, servers: Servers, users: int) -> list[Target]:
+    """Those on this driver, made in the folder, with so many rows in each of their tables."""
     if driver != "asyncpg":
         return []
     return [
-        prepare(peer, folder / peer.name, servers.create_database(driver))
+        prepare(peer, folder / peer.name, servers.create_database(driver), users)
         for peer in (FASTAPI_TEMPLATE, FASTAPI_FULLSTACK)
     ]
 
 
-def prepare(peer: Peer, folder: Path, url: URL) -> Target:
+def prepare(peer: Peer, folder: Path, url: URL, users: int) -> Target:
     python = {"UV_PYTHON": str(supported_python()), **ENVIRONMENT}
     project = folder / peer.project
     folder.mkdir()
     run(folder, peer.generate.format(version=peer.version), python)
     run(project, "uv sync --quiet", python)
     run(project, peer.migrate, {**python, **peer.variables(url)})
-    execute(url, *peer.seeds)
+    execute(url, *(seed.format(users=users) for seed in peer.seeds), "VACUUM ANALYZE")
     target = as_target(peer, project, url)
+    target = replace(target, ids=target.ids[:: max(1, users // MOST_IDS)])
     with running(target, folder, target.variables(url)) as server:
         return replace(target, headers={"Authorization": f"Bearer {token(peer, server)}"})
 
@@ -164,6 +172,7 @@ def as_target(peer: Peer, project: Path, url: URL) -> Target:
         methods={"W4": method},
         statuses={"W4": status},
         bodies={"W4": '{"name": "bench-{n}"}'},
+        caveats=peer.caveats,
     )
 
 
@@ -175,11 +184,11 @@ def supported_python() -> Path:
 
 
 def execute(url: URL, *statements: str) -> list[str]:
-    """In one transaction; returns the first column of what the last one found."""
+    """Each in a transaction of its own; returns the first column of what the last one found."""
 
     async def work() -> list[str]:
-        engine = create_async_engine(url)
-        async with engine.begin() as connection:
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
             for statement in statements:
                 result = await connection.execute(text(statement))
             found = [str(value) for value in result.scalars()] if result.returns_rows else []

@@ -31,17 +31,20 @@ LEGEND = """\
 
 Each has a process of its own on one core, and a database of its own. wrk and the database server
 are on another core. All are up at the same time and take turns, each round in the opposite order.
-The pool is 10 everywhere, and the services write their logs.
+The pool of each is 10, but that of the peers. The services write their logs. A 2xx of the service
+means that the data is committed, so the database waits for the disk at each commit.
 
 Figures are medians of the rounds; "per round" is the smallest and the largest ratio, and two ratios
 whose spans overlap do not differ. The CPU time of the server process is the steadiest figure. A
 request that waits for longer than a round is not in p99.
 """
-DURABILITY = {
-    "asyncpg": "nothing has to survive a crash: `fsync` is off",
-    "aiomysql": "nothing has to survive a crash: `innodb_flush_log_at_trx_commit` is 0",
-    "aiosqlite": "a temporary file, with `synchronous=FULL`",
-}
+PEERS = """\
+The peers, {}, are services of other
+templates, as their own generators make them. They keep their own pool, 5 connections and 10 more
+under load, their access log and the newest packages, and run on the Python that their generator
+needs, 3.13 or 3.12. Their work is not the same: what differs stands below each table. They have
+nothing like W2 and W5.
+"""
 Found = Mapping[str, Sequence[Burst]] | Mapping[str, Sequence[Transfer]]
 
 
@@ -98,7 +101,18 @@ def load_table(work: str, results: Results) -> str:
         trips = count and count.round_trips
         row += [f"{count.statements:g}" if count else "-", "-" if trips is None else f"{trips:g}"]
         rows.append([*row, middle(bursts, "rss_mib")])
-    return markdown(head, rows)
+    return markdown(head, rows) + caveats(work, results)
+
+
+def caveats(work: str, results: Results) -> str:
+    """Of the targets in the table of this workload; those of W1 hold for W1-256, too."""
+    kind = work.partition("-")[0]
+    notes = [
+        f"- {name}: {found[kind]}\n"
+        for name, found in results.caveats.items()
+        if name in results.bursts[work] and kind in found
+    ]
+    return "".join(["\n", *notes] if notes else [])
 
 
 def transfer_table(found: Mapping[str, Sequence[Transfer]]) -> str:
@@ -132,7 +146,7 @@ def circumstances(results: Results, options: Options) -> str:
         "command": f"`{shlex.join(['uv', 'run', 'python', '-m', 'benchmarks', *sys.argv[1:]])}`",
         "load": f"{load.connections} connections, {load.rounds} rounds of {load.seconds:g} s",
         "rows": f"{options.users:,} users, each with 10 orders",
-        "database": DURABILITY[results.driver],
+        "database": results.durability,
     }
     return "".join(f"- {name}: {value}\n" for name, value in lines.items())
 
@@ -153,6 +167,8 @@ def document(results: Results, options: Options, plot: str) -> str:
         for work, found in results.bursts.items()
     }
     parts = [f"# Throughput on {results.driver}\n", f"![beside L0]({plot})\n", LEGEND]
+    if results.caveats:
+        parts.append(PEERS.format(" and ".join(f"**{name}**" for name in results.caveats)))
     parts.append(circumstances(results, options))
     if results.errors:
         parts.append("## Errors\n\n" + "".join(f"- {error}\n" for error in results.errors))

@@ -39,6 +39,7 @@ class Target:
     bodies: Mapping[str, str] = field(default_factory=dict)
     methods: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
+    caveats: Mapping[str, str] = field(default_factory=dict)  # in what its work is another
     is_service: bool = False  # a rendering, which has `app.core`
 
     def serves(self, work: str) -> bool:

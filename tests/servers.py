@@ -53,13 +53,16 @@ class Servers:
         if key not in self.started:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("PATH", path_with(programs))
-                module = server_module(driver)
+                module = self.module(driver)
                 try:
                     url = self.stack.enter_context(module.running_server())
                 except RuntimeError as error:
                     missing(f"{driver}: {error}")
             self.started[key] = (module, url)
         return self.started[key][1]
+
+    def module(self, driver: str) -> ServerModule:
+        return server_module(driver)
 
     def create_database(self, driver: str, programs: Path | None = None) -> URL:
         """A new one, which nobody else uses."""

@@ -1,6 +1,7 @@
 """The benchmarks run, and count right. What they time is not of interest here: the load is tiny."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from tests.conftest import Rendered
 from tests.machine import missing
+from tests.project import Virtualenv
 from tests.repository import DRIVERS, TOP
 
 WORK = ["W1", "W2", "W3", "W5", "W8", "W4"]
@@ -28,8 +30,19 @@ COMMON = {
     "aiosqlite": [2, 3, 2, 4, 0, 5],
 }
 COMMON_TRIPS = {"asyncpg": COMMON["asyncpg"], "aiomysql": [4, 5, 4, 6, 0, 5]}
+# What the server says of itself. An innodb_doublewrite that is on is 1 or ON.
+DURABLE = {
+    "asyncpg": "`fsync=on`, `synchronous_commit=on`, `full_page_writes=on`, ",
+    "aiomysql": "`innodb_flush_log_at_trx_commit=1`, `innodb_doublewrite=(1|ON)`, ",
+    "aiosqlite": "WAL, `synchronous=FULL`, ",
+}
 # At most: a service may do with fewer.
 SERVICE = [1, 2, 1, 3, 0, 3]
+
+
+def share_environment(project: Path, virtualenv: Virtualenv) -> None:
+    """What another test has installed and compiled need not be so again."""
+    (project / ".venv").symlink_to(virtualenv(project)["UV_PROJECT_ENVIRONMENT"])
 
 
 def run_benchmarks(
@@ -52,15 +65,17 @@ def names(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_every_answer_is_right_and_statements_are_counted(
-    rendered: Rendered, tmp_path: Path, driver: str
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path, driver: str
 ) -> None:
     project = rendered(tmp_path / "project", driver=driver)
+    share_environment(project, virtualenv)
     output = tmp_path / "results"
     work = ",".join([*WORK, "W6", "W7"])
     completed = run_benchmarks(project, driver, output, f"--work={work}")
     assert completed.returncode == 0, completed.stdout + completed.stderr
     found = json.loads(Path(f"{output}.json").read_text())[driver]
     assert found["errors"] == []
+    assert re.match(DURABLE[driver], found["durability"])
     targets = ["L0", "L1", "common", "service"]
     assert names(found["bursts"]) == dict.fromkeys(WORK, targets)
     assert names(found["transfers"]) == {"W7": ["L0", "service"], "W6": ["L0", "service"]}
@@ -88,9 +103,10 @@ def test_every_answer_is_right_and_statements_are_counted(
 
 
 def test_what_answers_wrongly_is_left_out_and_is_an_error(
-    rendered: Rendered, tmp_path: Path
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
 ) -> None:
     project = rendered(tmp_path / "project", driver="aiosqlite")
+    share_environment(project, virtualenv)
     router = project / "app" / "domains" / "users" / "router.py"
     code = router.read_text()
     assert "limit=limit" in code
