@@ -54,7 +54,7 @@ def load(project: Path) -> list[griffe.Module]:
 
 
 def note_aliases(module: griffe.Module) -> None:
-    """Old names that are kept: `Old = New`, and what `MOVED` says is in another module now."""
+    """Old names that are kept: `Old = New`, `Old = module.Old`, and what `MOVED` says."""
     if isinstance(moved := module.members.pop("MOVED", None), griffe.Attribute):
         for name, place in ast.literal_eval(str(moved.value)).items():
             module.members[name] = griffe.Alias(name, f"{place}.{name}", parent=module)
@@ -63,6 +63,10 @@ def note_aliases(module: griffe.Module) -> None:
             note_aliases(member)
             continue
         value = member.value if isinstance(member, griffe.Attribute) else None
+        if str(value) == f"sessions.{name}":
+            place = f"app.core.{value}"
+            module.members[name] = griffe.Alias(name, place, parent=module)
+            continue
         other = module.members.get(value.name) if isinstance(value, griffe.ExprName) else None
         if isinstance(other, griffe.Object):
             module.members[name] = griffe.Alias(name, other, parent=module)

@@ -10,54 +10,19 @@ from fastapi import Depends, Request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from app.core import driver
-from app.core.engine import ConnectionQueue, create_engine
-from app.core.errors import UnavailableError
+from app.core import driver, sessions
+from app.core.engine import ConnectionQueue, Deadline, create_engine
 from app.core.failures import Failure
-from app.core.sessions import (
-    ReadOnly,
-    ReadOnlyError,
-    ReadSession,
-    WriteSession,
-    close_session,
-    refuse_locks,
-)
+from app.core.sessions import WriteSession, close_session
 from app.core.settings import CoreSettings
-
-__all__ = [
-    "Database",
-    "DatabaseDep",
-    "PrimaryReadSessionDep",
-    "ReadOnly",
-    "ReadOnlyError",
-    "ReadSession",
-    "ReadSessionDep",
-    "SessionDep",
-    "get_database",
-    "get_primary_read_session",
-    "get_read_session",
-    "get_session",
-    "open_database",
-    "refuse_locks",
-]
 
 T = TypeVar("T")
 
-
-class Deadline:
-    """Cancel the work after some seconds, and raise `UnavailableError` instead."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self.timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self.timeout.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> None:
-        try:
-            await self.timeout.__aexit__(*error)
-        except TimeoutError as reached:
-            raise UnavailableError(Failure.TIMEOUT.detail) from reached
+# They were in this module up to 0.4.
+ReadOnly = sessions.ReadOnly
+ReadOnlyError = sessions.ReadOnlyError
+ReadSession = sessions.ReadSession
+refuse_locks = sessions.refuse_locks
 
 
 class Database:

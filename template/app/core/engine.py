@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool
 from app.core import driver
 from app.core.connections import support_check_out
 from app.core.errors import UnavailableError
+from app.core.failures import Failure
 from app.core.settings import CoreSettings
 
 Purpose = Literal["write", "read", "migrate"]
@@ -88,6 +89,22 @@ class ConnectionQueue:
 
     async def __aexit__(self, *_: object) -> None:
         self.release()
+
+
+class Deadline:
+    """Cancel the work after some seconds, and raise `UnavailableError` instead."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self.timeout.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self.timeout.__aexit__(*error)
+        except TimeoutError as reached:
+            raise UnavailableError(Failure.TIMEOUT.detail) from reached
 
 
 class Turns(ConnectionQueue):

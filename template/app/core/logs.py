@@ -50,8 +50,7 @@ class JsonHandler(logging.StreamHandler[Any]):
 
     def is_alone(self) -> bool:
         """Return whether no other handler needs the records of requests."""
-        others = (*requests.handlers, *app_logger.handlers)
-        return not others and logging.root.handlers == [self]
+        return logging.root.handlers == [self] and not requests.handlers + app_logger.handlers
 
 
 def configure_logs(*, level: str, json: bool | None) -> None:
