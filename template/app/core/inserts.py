@@ -36,6 +36,7 @@ class DirectInsert:
         table = cast("Table", mapper.local_table)
         self.columns = list(table.columns)
         self.is_possible = len(mapper.tables) == 1 and mapper.version_id_col is None
+        self.relationships = set(mapper.relationships.keys())
         self.attributes = {
             column.key: mapper.get_property_by_column(column).key for column in self.columns
         }
@@ -48,8 +49,13 @@ class DirectInsert:
         ]
 
     def values_of(self, record: Base) -> dict[str, Any] | None:
-        """Return a value for each column, or `None` if only the database knows one of them."""
+        """Return a value for each column, or `None` if only the database knows one of them.
+
+        Nor can it store what is related to the record.
+        """
         given = inspect(record).dict
+        if not self.relationships.isdisjoint(given):
+            return None
         names = self.attributes.items()
         values = {column: given[name] for column, name in names if name in given}
         for column in self.columns:
@@ -69,7 +75,9 @@ def add_default(column: Column[Any], values: dict[str, Any]) -> bool:
     default: Any = column.default
     if default is None:
         values[column.key] = None
-        return column.server_default is None and not column.primary_key
+        # JSON distinguishes `None` from no value.
+        unknown = column.server_default or column.primary_key or column.type.should_evaluate_none
+        return not unknown
     if default.is_callable:
         values[column.key] = default.arg(Parameters(values))
     elif default.is_scalar:
