@@ -82,7 +82,7 @@ async def as_database_error(
     session: ReadSession, connection: PoolProxiedConnection, sql: str, error: Exception
 ) -> DBAPIError:
     """Return SQLAlchemy's error for one of the driver. A lost connection is not used again."""
-    dialect: Any = session.get_bind().dialect
+    dialect: Any = session.engine.dialect  # `get_bind` would return the connection to the pool
     dbapi = dialect.loaded_dbapi
     original = error
     if not isinstance(error, dbapi.Error):

@@ -85,7 +85,7 @@ async def test_defaults_and_validators_of_the_model_apply(
 
 
 async def test_a_default_sees_what_was_given(database: Database, session: AsyncSession) -> None:
-    gone = LabSample(name="gone", deleted_at=utc_now())
+    gone = LabSample(name="gone", deleted_at=utc_now(), details=None)
     async with database.transaction() as own:
         assert await insert_record(own, gone, SampleName)
 

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 from httpx import AsyncClient
 from pydantic import BaseModel
-from sqlalchemy import Select, bindparam, event, func, select
+from sqlalchemy import Select, String, bindparam, column, event, func, select, table, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.core import driver
@@ -297,9 +297,10 @@ async def test_a_page_has_the_total_of_its_own_condition(
 async def most_connections(database: Database) -> AsyncIterator[list[int]]:
     """The number of connections in use after each one that is taken from the pool."""
     counts: list[int] = []
+    pool: Any = database.read_engine.pool
 
     def note(*_: Any) -> None:
-        counts.append(checked_out(database))
+        counts.append(pool.checkedout())
 
     event.listen(database.read_engine.sync_engine, "checkout", note)
     try:
@@ -323,10 +324,10 @@ async def test_records_and_schemas_are_read_on_one_connection(
                             assert (await shelves.get(shelf.id)).name == "The shelf"
                         else:
                             assert await shelves.read(shelf.id, ShelfRead)
-                        assert checked_out(database) <= 1
-                assert checked_out(database) == 0
+                pool: Any = database.read_engine.pool
+                assert pool.checkedout() == 0
 
-    assert set(counts) <= {0, 1}
+    assert max(counts) == 1
 
 
 async def test_a_lock_is_refused_in_a_read_session(database: Database, shelf: LabShelf) -> None:
@@ -419,19 +420,27 @@ async def test_a_statement_that_takes_too_long_is_a_failure_of_the_database(
     await limited.dispose()
 
 
+has_server = pytest.mark.skipif(
+    driver.DEFAULT_URL.startswith("sqlite"), reason="The connection to a file is not lost."
+)
+
+
+def lose(connection: Any) -> None:
+    """Close a connection of the driver, unnoticed by the pool."""
+    if hasattr(connection, "terminate"):
+        connection.terminate()  # asyncpg
+    else:
+        connection._writer.transport.abort()  # aiomysql
+
+
 async def lose_connections(database: Database) -> None:
-    """Close the driver's connections in the pool of readers, unnoticed by the pool."""
     async with database.read_engine.connect() as connection:
         raw: Any = (await connection.get_raw_connection()).driver_connection
-        if hasattr(raw, "terminate"):
-            raw.terminate()  # asyncpg
-        elif hasattr(raw, "_writer"):
-            raw._writer.transport.abort()  # aiomysql
-        else:
-            await raw.close()
+        lose(raw)
         await asyncio.sleep(0.05)
 
 
+@has_server
 async def test_a_connection_that_was_lost_is_replaced(client_with: LabApp, shelf: LabShelf) -> None:
     async with client_with(database_pool_size=1, database_max_overflow=0) as (client, database):
         for _ in range(3):
@@ -445,6 +454,7 @@ async def test_a_connection_that_was_lost_is_replaced(client_with: LabApp, shelf
             assert checked_out(database) == 0
 
 
+@has_server
 async def test_a_connection_that_is_lost_within_a_session_is_an_error_of_the_database(
     database: Database, shelf: LabShelf
 ) -> None:
@@ -453,19 +463,12 @@ async def test_a_connection_that_is_lost_within_a_session_is_an_error_of_the_dat
         async with database.read() as reading:
             await read_all(reading, ALL_SAMPLES, SampleName)
             assert reading.checked_out is not None
-            raw: Any = reading.checked_out.driver_connection
-            if hasattr(raw, "terminate"):
-                raw.terminate()
-            elif hasattr(raw, "_writer"):
-                raw._writer.transport.abort()
-            else:
-                raw._conn.close()
+            lose(reading.checked_out.driver_connection)
             await asyncio.sleep(0.05)
             await read_all(reading, ALL_SAMPLES, SampleName)
 
     assert isinstance(error.value, UnavailableError) or driver.failure_of(error.value) in {
-        Failure.UNAVAILABLE,
-        None,
+        Failure.UNAVAILABLE
     }
     assert checked_out(database) == 0
     assert await database.fetch(lambda own: read_all(own, ALL_SAMPLES, SampleName)) == []
@@ -477,10 +480,10 @@ async def test_what_the_database_refuses_has_the_same_status_and_no_values_in_th
     ok = await client.get("/lab/samples", params={"name": "hush"})
     read_log()
 
-    with pytest.raises(DBAPIError) as error:
+    with pytest.raises((DBAPIError, OverflowError)) as error:
         values = {"name": "hush", "limit": 2**70}
         await session.execute(SAMPLES_BY_NAME, values)
-    failure = driver.failure_of(error.value)
+    failure = driver.failure_of(error.value) if isinstance(error.value, DBAPIError) else None
     for _ in range(2):
         answer = await client.get("/lab/samples", params={"name": "hush", "limit": 2**70})
         (line,) = read_log()
@@ -537,3 +540,22 @@ async def test_a_query_is_forgotten_with_its_plans(database: Database, shelf: La
     assert len(known) == before
     assert plans_for(kept)
 
+
+async def test_a_table_may_change_between_two_readings(
+    database: Database, sweeper: AsyncEngine
+) -> None:
+    """A migration while the service runs: PostgreSQL's prepared statement is stale then."""
+    query = select(column("title", String)).select_from(table("lab_scratch"))
+    try:
+        async with database.read() as reading:
+            for kind in ("VARCHAR(10)", "TEXT", "VARCHAR(20)"):
+                async with sweeper.begin() as connection:
+                    await connection.execute(text("DROP TABLE IF EXISTS lab_scratch"))
+                    await connection.execute(text(f"CREATE TABLE lab_scratch (title {kind})"))
+                    await connection.execute(text("INSERT INTO lab_scratch VALUES ('one')"))
+                assert await read_all(reading, query, Title) == [Title(title="one")]
+            found = await database.fetch(lambda own: read_all(own, query, Title))
+            assert found == [Title(title="one")]
+    finally:
+        async with sweeper.begin() as connection:
+            await connection.execute(text("DROP TABLE IF EXISTS lab_scratch"))

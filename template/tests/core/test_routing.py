@@ -40,7 +40,7 @@ def make_router() -> APIRouter:
     middle = APIRouter(prefix="/middle", tags=["middle"], responses={418: {"description": "Tea"}})
     middle.include_router(inner, prefix="/v1")
 
-    @middle.api_route("/both", methods=["GET", "POST"])
+    @middle.api_route("/both", methods=["GET", "POST"], include_in_schema=False)
     async def read_both() -> str:
         return "both"
 
