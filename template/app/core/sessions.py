@@ -6,8 +6,8 @@ from typing import Any, NoReturn, cast
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.orm import ORMExecuteState, Session  # for ReadOnly below; everything else is async
+from sqlalchemy.pool import PoolProxiedConnection
 
 
 class ReadOnlyError(RuntimeError):

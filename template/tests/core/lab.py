@@ -37,7 +37,16 @@ from app.core.models import Base, Cents, IntegerKey, Name, Record
 from app.core.repository import Repository
 from app.core.responses import problems
 from app.core.schemas import Cents as CentsField
-from app.core.schemas import Email, Instant, LongText, PlainText, RecordRead, RequestModel, ResponseModel, optional
+from app.core.schemas import (
+    Email,
+    Instant,
+    LongText,
+    PlainText,
+    RecordRead,
+    RequestModel,
+    ResponseModel,
+    optional,
+)
 from app.core.schemas import Name as NameField
 from app.core.settings import CoreSettings, get_settings
 from app.core.soft_delete import SoftDeletable, SoftDeleteRepository, live_or_deleted
@@ -121,10 +130,10 @@ class Reversed(TypeDecorator[str]):
     impl = String(50)
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         return value and value[::-1]
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         return value and value[::-1]
 
 

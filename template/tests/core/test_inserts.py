@@ -31,7 +31,6 @@ from tests.core.lab import (
     SampleRepository,
     ShelfCreate,
     ShelfRead,
-    ShelfRepository,
 )
 
 # SQLite stores a decimal as a number.
@@ -68,7 +67,7 @@ async def test_what_is_returned_is_what_can_be_read(
     record = await SampleRepository(session).get(stored.id)
     assert SampleRead.model_validate(record) == stored
     given = data.model_dump(exclude={"name"})
-    assert stored.model_dump(include=given.keys()) == given
+    assert stored.model_dump(include=set(given)) == given
 
 
 async def test_defaults_and_validators_of_the_model_apply(
@@ -108,7 +107,7 @@ async def test_a_document_that_is_not_given_is_null(
 ) -> None:
     """As in a record: `None` is the `null` of JSON, and nothing is the NULL of SQL."""
     async with database.transaction() as own:
-        await SampleRepository(own).insert(ShelfCreate(name="nothing"), SampleName)  # type: ignore[arg-type]
+        await SampleRepository(own).insert(ShelfCreate(name="nothing"), SampleName)
         await SampleRepository(own).insert(SampleCreate(name="null"), SampleName)
 
     query = select(LabSample.name).where(LabSample.details.is_(null()))
@@ -219,13 +218,16 @@ async def test_a_savepoint_undoes_an_insert(
         elif step == "r":
             await SampleRepository(own).add(LabSample(name=name))
 
+    async def store_twice(own: AsyncSession) -> None:
+        async with own.begin_nested():
+            await store(own, "i", "undone")
+            await store(own, "r", "undone too")
+            await store(own, "i", "undone")
+
     async with database.transaction() as own:
         await store(own, before, "before")
         with pytest.raises(IntegrityError):
-            async with own.begin_nested():
-                await store(own, "i", "undone")
-                await store(own, "r", "undone too")
-                await store(own, "i", "undone")
+            await store_twice(own)
         await store(own, after, "after")
 
     expected = [name for step, name in ((before, "Before"), (after, "After")) if step]

@@ -173,11 +173,11 @@ def lines_of(handler: JsonHandler) -> list[dict[str, Any]]:
 
 
 async def test_the_line_is_the_same_with_and_without_a_log_record(
-    client: AsyncClient, json_handler: JsonHandler
+    client: AsyncClient, json_handler: JsonHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[logging.LogRecord] = []
     other = logging.Handler()
-    other.emit = seen.append  # type: ignore[method-assign]
+    monkeypatch.setattr(other, "emit", seen.append)
 
     for path in ("/health/live", "/lab/statuses/503", "/nowhere", "/é"):
         await client.get(path, headers={"X-Request-ID": "abc-123"})

@@ -180,9 +180,10 @@ async def test_requests_are_answered_as_by_nested_routers(
         for router in routers:
             outside.include_router(router)
         ours, theirs = create_application(outside, settings), plain_application(*routers)
-        async with connect(ours, root_path=root_path) as our, connect(
-            theirs, root_path=root_path
-        ) as their:
+        async with (
+            connect(ours, root_path=root_path) as our,
+            connect(theirs, root_path=root_path) as their,
+        ):
             for method, path in REQUESTS:
                 for headers in ({}, {"key": "right"}):
                     answer = await our.request(method, root_path + path, headers=headers)

@@ -51,7 +51,7 @@ ADDRESSES = [
     "é@example.com",
     "e\u0301@example.com",
     "İ@example.com",
-    "ſ@example.com",
+    "\u017f@example.com",
     "\u212a@example.com",
     "ada\u200b@example.com",
     '"ada"@example.com',
@@ -105,7 +105,7 @@ def test_an_address_is_accepted_and_written_as_the_library_does(address: str) ->
 
 
 def test_addresses_of_any_form_are_accepted_and_written_as_the_library_does() -> None:
-    rng = random.Random(20_260_203)  # noqa: S311 - not a secret
+    rng = random.Random(20_260_203)
     locals_ = ["a", "Z", "0", ".", "-", "_", "+", "ab", "é", "'", "/", " ", '"', "@", "x" * 30]
     labels = ["a", "Ex", "0", "-", "_", "xn--", "mnchen-3ya", "ü", "ß", "example", "x" * 31]
     ends = [".com", ".Org", ".de", ".test", ".local", ".1", "", ".", ".c", "。jp", ".com-"]
@@ -114,7 +114,9 @@ def test_addresses_of_any_form_are_accepted_and_written_as_the_library_does() ->
     number_accepted = 0
     for _ in range(5000):
         local = "".join(rng.choices(locals_, [8] * 7 + [8] + [1] * 7, k=rng.randint(0, 6)))
-        parts = ("".join(rng.choices(labels, k=rng.randint(1, 3))) for _ in range(rng.randint(1, 4)))
+        parts = (
+            "".join(rng.choices(labels, k=rng.randint(1, 3))) for _ in range(rng.randint(1, 4))
+        )
         address = f"{local}@{'.'.join(parts)}{rng.choice(ends)}"
         if len(address) > 254:
             continue
