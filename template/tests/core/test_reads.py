@@ -460,6 +460,7 @@ async def test_a_connection_that_is_lost_within_a_session_is_an_error_of_the_dat
     database: Database, shelf: LabShelf
 ) -> None:
     await database.fetch(lambda own: read_all(own, ALL_SAMPLES, SampleName))
+
     async def lose_within(reading: ReadSession) -> None:
         await read_all(reading, ALL_SAMPLES, SampleName)
         assert reading.checked_out is not None
