@@ -179,7 +179,7 @@ async def test_columns_can_be_read_without_a_record(
         number: int
 
     number = func.count().label("number")
-    query: Select[Any] = select(LabSample.color, number).group_by(LabSample.color).order_by(number)
+    query: Any = select(LabSample.color, number).group_by(LabSample.color).order_by(number)
     for _ in range(2):
         async with open_session() as reading:
             found = await read_all(reading, query.where(LabSample.color.is_not(None)), Total)
