@@ -58,7 +58,11 @@ class ReadSession(AsyncSession):
     def check_in(self) -> None:
         """Return the connection that queries without records have used."""
         if self.checked_out is not None:
-            self.checked_out.close()
+            pool: Any = self.engine.pool
+            if pool.checkedin() >= pool.size():
+                self.checked_out.invalidate()  # the pool would close it, which needs IO
+            else:
+                self.checked_out.close()
             self.checked_out = None
 
     async def __aexit__(self, *error: Any) -> None:
