@@ -442,6 +442,7 @@ async def lose_connections(database: Database) -> None:
 
 
 @has_server
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_connection_that_was_lost_is_replaced(client_with: LabApp, shelf: LabShelf) -> None:
     async with client_with(database_pool_size=1, database_max_overflow=0) as (client, database):
         for _ in range(3):
@@ -456,6 +457,7 @@ async def test_a_connection_that_was_lost_is_replaced(client_with: LabApp, shelf
 
 
 @has_server
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_connection_that_is_lost_within_a_session_is_an_error_of_the_database(
     database: Database, shelf: LabShelf
 ) -> None:
