@@ -13,6 +13,7 @@ from tests.projects import Projects
 from tests.repository import DRIVERS
 
 BULK, DATABASE, SETTINGS = "app/core/bulk.py", "app/core/database.py", "app/core/settings.py"
+SESSIONS = "app/core/sessions.py"
 MODELS, REPOSITORY, TESTS = "app/core/models.py", "app/core/repository.py", "tests/conftest.py"
 # What is done to which file, and what has to be said of it.
 BREAKING = {
@@ -32,7 +33,7 @@ BREAKING = {
         "added",
     ),
     "a parameter keyword-only": (BULK, "size: int =", "*, size: int =", "Parameter kind"),
-    "a parameter of fewer types": (DATABASE, "objects: Any =", "objects: int =", "flush"),
+    "a parameter of fewer types": (SESSIONS, "objects: Any =", "objects: int =", "flush"),
     "a default changed": (DATABASE, "job: bool = False", "job: bool = True", "default"),
     "another result": (REPOSITORY, "-> Sequence[R]:", "-> Iterable[R]:", "get_many"),
     "a result that may be None": (REPOSITORY, ") -> R:", ") -> R | None:", "get_referenced"),
@@ -108,7 +109,7 @@ HARMLESS = {
         "\n@pytest.fixture\ndef x(): ...\n\n\ndef checked_out",
     ),
     "a fixture that needs another": (TESTS, "def client(app: FastAPI,", "def client("),
-    "something private changed": (DATABASE, "def _connection(", "def _place("),
+    "something private changed": (REPOSITORY, "def _existing(", "def _present("),
     "the template's own affair": ("app/core/logs.py", "def drop_colors(", "def fade("),
 }
 

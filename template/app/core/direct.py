@@ -25,17 +25,21 @@ listeners: list[Callable[[str], None]] = []  # are called with each statement
 class DirectQuery:
     """The SQL of a query, with the conversions of its parameters and results.
 
-    `is_possible` is false for lists of values, which SQLAlchemy renders at each execution, and for
-    locks, which a read session refuses.
+    `is_possible` is false for lists of values, which SQLAlchemy renders at each execution, for
+    values that are computed at each execution, for execution options such as `with_deleted`, and
+    for locks, which a read session refuses.
     """
 
     def __init__(self, query: Select[Any], dialect: Dialect) -> None:
         compiled: Any = query.options(*OPTIONS).compile(dialect=dialect)
         self.sql = str(compiled)
-        self.is_possible = (
-            not compiled.post_compile_params and getattr(query, "_for_update_arg", None) is None
-        )
         binds = [compiled.binds[name] for name in compiled.positiontup or ()]
+        self.is_possible = (
+            not compiled.post_compile_params
+            and not any(bind.callable for bind in binds)
+            and not query.get_execution_options()
+            and getattr(query, "_for_update_arg", None) is None
+        )
         self.defaults = {bind.key: bind.value for bind in binds if not bind.required}
         self.binds = [
             (bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect)) for bind in binds
@@ -53,7 +57,7 @@ class DirectQuery:
         ]
         for listener in listeners:
             listener(self.sql)
-        if session.in_transaction():
+        if session.is_built():
             connection = await (await session.connection()).get_raw_connection()
         else:
             connection = session.checked_out or await check_out(session.engine)
@@ -79,7 +83,7 @@ async def as_database_error(
     session: AsyncSession, connection: PoolProxiedConnection, sql: str, error: Exception
 ) -> DBAPIError:
     """Return SQLAlchemy's error for one of the driver. A lost connection is not used again."""
-    dialect: Any = session.get_bind().dialect
+    dialect: Any = session.engine.dialect  # `get_bind` would return the connection to the pool
     dbapi = dialect.loaded_dbapi
     original = error
     if not isinstance(error, dbapi.Error):

@@ -25,13 +25,18 @@ async def insert_record(session: AsyncSession, record: Base, schema: type[S]) ->
     if isinstance(session, ReadSession):
         raise ReadOnlyError("This session only reads. Use SessionDep to write.")
     model, given = type(record), inspect(record).dict
-    attributes = {each.columns[0].key: each.key for each in inspect(model).column_attrs}
+    mapper = inspect(model)
+    attributes = {each.columns[0].key: each.key for each in mapper.column_attrs}
     row = {column: given[key] for column, key in attributes.items() if key in given}
     columns = complete(model, [row])
+    if columns is None or not set(mapper.relationships.keys()).isdisjoint(given):
+        return None
     fields: dict[str, Any] = {
-        attributes[column]: values[0] for column, values in (columns or {}).items()
+        attributes[column.key]: columns[column.key][0] if column.key in columns else None
+        for column in table_of(model).columns
+        if column.key in columns or not (column.server_default or column.primary_key)
     }
-    if columns is None or not fields.keys() >= schema.model_fields.keys():
+    if not fields.keys() >= schema.model_fields.keys():
         return None
 
     def insert_row(own: Session, columns: dict[str, list[Any]]) -> None:

@@ -41,7 +41,7 @@ class Plan:
         first, *others = query.column_descriptions
         self.shape: Shape | None = None
         self.names = [each["name"] for each in query.column_descriptions]
-        if first["entity"] is not None and first["expr"] is first["entity"]:
+        if first.get("entity") is not None and first["expr"] is first["entity"]:
             self.names = [each["name"] for each in others]
             self.shape = Shape(first["entity"], schema, extras=self.names)
             columns = [*self.shape.columns, *(each["expr"] for each in others)]

@@ -48,8 +48,9 @@ def to_utc(value: datetime) -> datetime:
 @lru_cache(10_000)
 def check_domain(domain: str) -> str:
     """Return the domain as the library writes it. `POST /users` takes 15 % less time."""
-    address = validate_email(f"name@{domain}", check_deliverability=False).normalized
-    return address.removeprefix("name@")
+    # The shortest local part, because the library limits the length of the whole address.
+    address = validate_email(f"a@{domain}", check_deliverability=False).normalized
+    return address.removeprefix("a@")
 
 
 def check_email(value: str) -> str:

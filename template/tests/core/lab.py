@@ -1,22 +1,30 @@
 """Tables and endpoints for the tests of `app/core`, which know nothing of the domains."""
 
 from datetime import datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
+    Dialect,
     ForeignKey,
     MetaData,
+    Numeric,
     String,
     Table,
     UniqueConstraint,
+    bindparam,
     delete,
     select,
     update,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import Enum as EnumType
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote, validates
+from sqlalchemy.types import TypeDecorator
 
 from app.core.database import (
     DatabaseDep,
@@ -29,7 +37,16 @@ from app.core.models import Base, Cents, IntegerKey, Name, Record
 from app.core.repository import Repository
 from app.core.responses import problems
 from app.core.schemas import Cents as CentsField
-from app.core.schemas import Email, Instant, LongText, PlainText, RecordRead, RequestModel, optional
+from app.core.schemas import (
+    Email,
+    Instant,
+    LongText,
+    PlainText,
+    RecordRead,
+    RequestModel,
+    ResponseModel,
+    optional,
+)
 from app.core.schemas import Name as NameField
 from app.core.settings import CoreSettings, get_settings
 from app.core.soft_delete import SoftDeletable, SoftDeleteRepository, live_or_deleted
@@ -102,6 +119,63 @@ class LabCounter(IntegerKey, Base):
     name: Mapped[Name] = mapped_column(unique=True)
 
 
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Reversed(TypeDecorator[str]):
+    """A text that is stored the other way round."""
+
+    impl = String(50)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return value and value[::-1]
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return value and value[::-1]
+
+
+class LabSample(SoftDeletable):
+    """A column of each kind, and records of the same kind around it."""
+
+    __tablename__ = "lab_samples"
+    __table_args__ = (UniqueConstraint("name", "is_live"), live_or_deleted())
+    metadata = METADATA
+
+    name: Mapped[Name]
+    parent_id: Mapped[UUID | None]
+    at: Mapped[datetime | None]
+    is_good: Mapped[bool | None]
+    amount: Mapped[Decimal | None] = mapped_column(Numeric(10, 2))
+    details: Mapped[Any] = mapped_column(JSON, nullable=True)
+    code: Mapped[str | None] = mapped_column(Reversed)
+    color: Mapped[Color | None] = mapped_column(EnumType(Color, native_enum=False, length=10))
+    count: Mapped[int] = mapped_column(default=7)
+    label: Mapped[str] = mapped_column(default=lambda: "made")
+    copied: Mapped[str] = mapped_column(
+        default=lambda context: context.get_current_parameters()["name"]
+    )
+    parent: Mapped["LabSample | None"] = relationship(
+        primaryjoin=lambda: foreign(LabSample.parent_id) == remote(LabSample.id),
+        back_populates="children",
+        lazy="raise",
+    )
+    children: Mapped[list["LabSample"]] = relationship(
+        primaryjoin=lambda: remote(foreign(LabSample.parent_id)) == LabSample.id,
+        back_populates="parent",
+        lazy="raise",
+        order_by="LabSample.id",
+    )
+
+    @validates("name")
+    def check_name(self, _: str, name: str) -> str:
+        if name == "refused":
+            raise ValueError("This name is refused.")
+        return name.capitalize()
+
+
 def table_of(model: type[Base]) -> Table:
     """For statements that go around the ORM: they do what another process would."""
     assert isinstance(model.__table__, Table)
@@ -118,6 +192,10 @@ class BookRepository(Repository[LabBook]):
 
 class MemberRepository(SoftDeleteRepository[LabMember]):
     model = LabMember
+
+
+class SampleRepository(SoftDeleteRepository[LabSample]):
+    model = LabSample
 
 
 class ShelfCreate(RequestModel):
@@ -140,6 +218,44 @@ class ShelfRead(RecordRead):
     name: str
 
 
+class SampleCreate(RequestModel):
+    name: str
+    parent_id: UUID | None = None
+    at: datetime | None = None
+    is_good: bool | None = None
+    amount: Decimal | None = None
+    details: Any = None
+    code: str | None = None
+    color: Color | None = None
+
+
+class SampleRead(RecordRead):
+    name: str
+    parent_id: UUID | None
+    at: datetime | None
+    is_good: bool | None
+    amount: Decimal | None
+    details: Any
+    code: str | None
+    color: Color | None
+    count: int
+    label: str
+    copied: str
+
+
+class SampleName(ResponseModel):
+    name: str
+
+
+class SampleFamily(ResponseModel):
+    """A record with a nested record and a nested list."""
+
+    id: UUID
+    name: str
+    parent: SampleName | None
+    children: list[SampleName]
+
+
 class Everything(RequestModel):
     """One field of each kind that `app/core/schemas.py` offers."""
 
@@ -154,6 +270,13 @@ class Everything(RequestModel):
 class TooManyShelvesError(ConflictError):
     problem_type = "urn:problem:shelves-full"
 
+
+SAMPLES_BY_NAME = (
+    select(LabSample)
+    .where(LabSample.name == bindparam("name"))
+    .order_by(LabSample.id)
+    .limit(bindparam("limit"))
+)
 
 router = APIRouter(prefix="/lab")
 
@@ -238,6 +361,34 @@ async def count_shelves(session: ReadSessionDep) -> int:
 @router.get("/shelves/primary")
 async def count_shelves_on_the_primary(session: PrimaryReadSessionDep) -> int:
     return await ShelfRepository(session).count()
+
+
+@router.post("/samples", status_code=201)
+async def insert_sample(data: SampleCreate, session: SessionDep) -> SampleRead:
+    return await SampleRepository(session).insert(data, SampleRead)
+
+
+@router.post("/samples/unflushed", status_code=201)
+async def insert_sample_and_fail_to_commit(data: SampleCreate, session: SessionDep) -> SampleRead:
+    stored = await SampleRepository(session).insert(data, SampleRead)
+    session.add(LabSample(name=data.name))
+    return stored
+
+
+@router.post("/samples/read-only")
+async def insert_sample_into_read_session(data: SampleCreate, session: ReadSessionDep) -> None:
+    await SampleRepository(session).insert(data, SampleRead)
+
+
+@router.get("/samples/{sample_id}")
+async def read_sample(sample_id: UUID, session: ReadSessionDep) -> SampleRead:
+    return await SampleRepository(session).read(sample_id, SampleRead)
+
+
+@router.get("/samples")
+async def find_samples(session: ReadSessionDep, name: str, limit: int = 100) -> list[SampleName]:
+    samples = SampleRepository(session)
+    return await samples.read_all(SAMPLES_BY_NAME, SampleName, name=name, limit=limit)
 
 
 @router.get("/settings")

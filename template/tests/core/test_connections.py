@@ -1,10 +1,17 @@
+import asyncio
+import gc
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from app.core.database import Database
+from app.core.reads import read_all
 from app.core.settings import CoreSettings
+from tests.conftest import checked_out
+from tests.core.lab import LabShelf, ShelfRead
+
+ALL_SHELVES = select(LabShelf).order_by(LabShelf.id)
 
 
 async def test_a_connection_that_was_idle_is_tested_before_use(
@@ -26,3 +33,43 @@ async def test_a_connection_that_was_idle_is_tested_before_use(
     await careful.dispose()
 
     assert pinged == 1
+
+
+async def test_a_connection_is_tested_before_a_reading_without_records_too(
+    database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))
+    pinged = 0
+    ping = careful.read_engine.dialect.do_ping
+
+    def count(connection: Any) -> bool:
+        nonlocal pinged
+        pinged += 1
+        return ping(connection)
+
+    monkeypatch.setattr(careful.read_engine.dialect, "do_ping", count)
+    try:
+        for _ in range(3):
+            async with asyncio.timeout(5), careful.read() as session:
+                assert await read_all(session, ALL_SHELVES, ShelfRead) == []
+        assert checked_out(careful) == 0
+    finally:
+        await careful.dispose()
+
+    assert pinged >= 1
+
+
+async def test_many_sessions_at_once_have_a_connection_each(
+    database: Database, settings: CoreSettings
+) -> None:
+    changes = {"database_pool_size": 2, "database_max_overflow": 1}
+    small = Database(settings.model_copy(update=changes))
+
+    async def read(_: int) -> int:
+        async with small.read() as session:
+            return len(await read_all(session, ALL_SHELVES, ShelfRead))
+
+    assert set(await asyncio.gather(*map(read, range(30)))) == {0}
+    assert checked_out(small) == 0
+    await small.dispose()
+    gc.collect()  # warns of a connection that was not closed

@@ -1,7 +1,9 @@
+import io
 import json
 import logging
 import sys
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -10,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from app.core.database import Database
-from app.core.logs import configure_logs, escape_texts, is_not_logged_here
+from app.core.logs import JsonHandler, configure_logs, escape_texts, is_not_logged_here
 from tests.core.conftest import ReadLog
 
 
@@ -153,3 +155,73 @@ def test_the_server_does_not_repeat_the_traceback() -> None:
     )
 
     assert not is_not_logged_here(record)
+
+
+@pytest.fixture
+def json_handler(monkeypatch: pytest.MonkeyPatch) -> JsonHandler:
+    """The service's own handler, as the only one: pytest has added others."""
+    configure_logs(level="INFO", json=True)
+    (handler,) = [each for each in logging.root.handlers if isinstance(each, JsonHandler)]
+    monkeypatch.setattr(handler, "stream", io.StringIO())
+    monkeypatch.setattr(logging.root, "handlers", [handler])
+    return handler
+
+
+def lines_of(handler: JsonHandler) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in handler.stream.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == "request"]
+
+
+async def test_the_line_is_the_same_with_and_without_a_log_record(
+    client: AsyncClient, json_handler: JsonHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[logging.LogRecord] = []
+    other = logging.Handler()
+    monkeypatch.setattr(other, "emit", seen.append)
+
+    for path in ("/health/live", "/lab/statuses/503", "/nowhere", "/é"):
+        await client.get(path, headers={"X-Request-ID": "abc-123"})
+        logging.root.addHandler(other)
+        await client.get(path, headers={"X-Request-ID": "abc-123"})
+        logging.root.removeHandler(other)
+
+        direct, through_logging = lines_of(json_handler)[-2:]
+        varying = {"timestamp", "milliseconds"}
+        assert direct.keys() == through_logging.keys()
+        assert all(direct[name] == through_logging[name] for name in direct.keys() - varying)
+        assert all(type(direct[name]) is type(through_logging[name]) for name in varying)
+        assert len(direct["timestamp"]) == len(through_logging["timestamp"])
+
+    records = [each for each in seen if each.name == "app.requests"]
+    assert len(records) == 4
+
+
+async def test_a_bug_is_logged_with_its_traceback_by_the_only_handler(
+    client: AsyncClient, json_handler: JsonHandler
+) -> None:
+    await client.post("/lab/broken", json={"name": "hush"})
+
+    (line,) = lines_of(json_handler)
+    assert (line["status"], line["level"]) == (500, "error")
+    assert "RuntimeError" in line["exception"]
+
+
+async def test_a_level_that_is_too_high_hides_requests(
+    client: AsyncClient, json_handler: JsonHandler
+) -> None:
+    logging.root.setLevel("WARNING")
+    try:
+        await client.get("/health/live")
+        await client.get("/lab/statuses/503")
+    finally:
+        logging.root.setLevel("INFO")
+
+    assert [line["status"] for line in lines_of(json_handler)] == [503]
+
+
+async def test_a_log_that_cannot_be_written_fails_no_response(
+    client: AsyncClient, json_handler: JsonHandler
+) -> None:
+    json_handler.stream.close()
+
+    assert (await client.get("/health/live")).status_code == 200
