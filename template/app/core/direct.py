@@ -83,7 +83,8 @@ async def as_database_error(
     session: AsyncSession, connection: PoolProxiedConnection, sql: str, error: Exception
 ) -> DBAPIError:
     """Return SQLAlchemy's error for one of the driver. A lost connection is not used again."""
-    dialect: Any = session.engine.dialect  # `get_bind` would return the connection to the pool
+    bind: Any = session.engine if isinstance(session, ReadSession) else session.get_bind()
+    dialect = bind.dialect  # `get_bind` would return the connection to the pool
     dbapi = dialect.loaded_dbapi
     original = error
     if not isinstance(error, dbapi.Error):

@@ -10,6 +10,8 @@ from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from app.core.database import Database
+from app.core.reads import read_all
+from app.core.schemas import ResponseModel
 from tests.conftest import CountStatements
 from tests.core.conftest import LabApp
 from tests.core.lab import LabBook, LabShelf
@@ -22,6 +24,15 @@ async def test_a_relationship_that_was_not_loaded_raises(
 
     with pytest.raises(InvalidRequestError, match="lazy='raise'"):
         _ = found.books
+
+
+async def test_a_field_that_is_no_column_cannot_be_read(database: Database) -> None:
+    class ShelfRead(ResponseModel):
+        length: int
+
+    async with database.read() as reading:
+        with pytest.raises(TypeError, match=r"ShelfRead.length is not a column"):
+            await read_all(reading, select(LabShelf), ShelfRead)
 
 
 async def test_a_record_outside_its_session_cannot_load(
