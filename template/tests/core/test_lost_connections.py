@@ -21,9 +21,9 @@ ALL_SAMPLES = select(LabSample).order_by(LabSample.id)
 def lose(connection: Any) -> None:
     """Close a connection of the driver, unnoticed by the pool."""
     if hasattr(connection, "terminate"):
-        connection.terminate()  # asyncpg
+        connection.terminate()
     else:
-        connection._writer.transport.abort()  # aiomysql
+        connection._writer.transport.abort()
 
 
 async def lose_connections(database: Database) -> None:
