@@ -1,6 +1,7 @@
 """The defaults of columns, for rows that are inserted without SQLAlchemy's unit of work."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import Dialect, Table, inspect
@@ -47,11 +48,15 @@ def complete(model: type[Base], rows: Sequence[Row]) -> Columns | None:
     return columns if is_simple and columns.keys() >= rows[0].keys() else None
 
 
+@cache
+def processors_of(model: type[Base], names: tuple[str, ...], dialect: Dialect) -> list[Any]:
+    """Return the conversion of each column's values, `None` where there is none."""
+    types = [table_of(model).columns[name].type.dialect_impl(dialect) for name in names]
+    return [type_.bind_processor(dialect) for type_ in types]
+
+
 def converted(model: type[Base], columns: Columns, dialect: Dialect) -> Iterator[tuple[Any, ...]]:
     """Return the rows of `columns` as the driver takes them."""
-    table = table_of(model)
-    parameters: list[Any] = []
-    for name, values in columns.items():
-        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
-        parameters.append(values if process is None else map(process, values))
-    return zip(*parameters, strict=True)
+    processors = processors_of(model, tuple(columns), dialect)
+    pairs = zip(processors, columns.values(), strict=True)
+    return zip(*(map(process, each) if process else each for process, each in pairs), strict=True)

@@ -20,16 +20,23 @@ def compiled(model: type[Base], columns: tuple[str, ...], dialect: Dialect) -> s
     return str(insert(table_of(model)).compile(dialect=dialect, column_keys=list(columns)))
 
 
+@cache
+def names_of(model: type[Base]) -> tuple[dict[str, str], set[str]]:
+    """Return the attribute of each column, and the relationships."""
+    mapper = inspect(model)
+    attributes = {each.columns[0].key: each.key for each in mapper.column_attrs}
+    return attributes, set(mapper.relationships.keys())
+
+
 async def insert_record(session: AsyncSession, record: Base, schema: type[S]) -> S | None:
     """Store the record and return it, or `None` if that takes SQLAlchemy's unit of work."""
     if isinstance(session, ReadSession):
         raise ReadOnlyError("This session only reads. Use SessionDep to write.")
     model, given = type(record), inspect(record).dict
-    mapper = inspect(model)
-    attributes = {each.columns[0].key: each.key for each in mapper.column_attrs}
+    attributes, relationships = names_of(model)
     row = {column: given[key] for column, key in attributes.items() if key in given}
     columns = complete(model, [row])
-    if columns is None or not set(mapper.relationships.keys()).isdisjoint(given):
+    if columns is None or not relationships.isdisjoint(given):
         return None
     fields: dict[str, Any] = {
         attributes[column.key]: columns[column.key][0] if column.key in columns else None

@@ -368,9 +368,10 @@ class Number(BaseModel):
 
 
 def endless() -> Select[Any]:
-    """Counts the combinations of three rows with each other, billions of them."""
-    number = func.count().label("number")
-    return select(number).select_from(*(aliased(LabBook) for _ in range(20)))
+    """Looks at the combinations of three rows with each other, billions of them."""
+    books = [aliased(LabBook) for _ in range(20)]
+    number = func.sum(books[0].price + books[-1].price).label("number")
+    return select(number).select_from(*books).where(books[0].price + books[-1].price >= 0)
 
 
 @pytest.mark.filterwarnings("ignore:SELECT statement has a cartesian product")
