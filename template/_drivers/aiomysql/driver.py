@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Dialect,
     Table,
     event,
     select,
@@ -38,7 +39,6 @@ __all__ = [
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
-    "RETURNS_UTC",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
@@ -50,6 +50,7 @@ __all__ = [
     "migration_lock",
     "partial_index",
     "prepare",
+    "returns_utc",
     "update_returning_ids",
     "upsert",
 ]
@@ -62,8 +63,6 @@ ERRORS: tuple[type[Exception], ...] = (aiomysql.Error, OSError)
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = None
 
-# Whether the driver returns instants as datetimes in UTC.
-RETURNS_UTC = False
 
 STREAM_OPTIONS: dict[str, Any] = {}
 
@@ -383,6 +382,11 @@ def upsert(
     changing = (column.name for column in columns if column.onupdate is not None)
     names = {*update, *changing}
     return statement.on_duplicate_key_update({name: statement.inserted[name] for name in names})
+
+
+def returns_utc(dialect: Dialect) -> bool:  # noqa: ARG001 - another driver does
+    """Return whether instants come from the driver as datetimes in UTC."""
+    return False
 
 
 async def fetch(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Dialect,
     Table,
     event,
     text,
@@ -32,7 +33,6 @@ __all__ = [
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
-    "RETURNS_UTC",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
@@ -44,6 +44,7 @@ __all__ = [
     "migration_lock",
     "partial_index",
     "prepare",
+    "returns_utc",
     "update_returning_ids",
     "upsert",
 ]
@@ -56,8 +57,6 @@ ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = None
 
-# Whether the driver returns instants as datetimes in UTC.
-RETURNS_UTC = False
 
 STREAM_OPTIONS: dict[str, Any] = {}
 
@@ -232,6 +231,11 @@ def upsert(
     return statement.on_conflict_do_update(
         index_elements=key, set_={name: statement.excluded[name] for name in names}
     )
+
+
+def returns_utc(dialect: Dialect) -> bool:  # noqa: ARG001 - another driver does
+    """Return whether instants come from the driver as datetimes in UTC."""
+    return False
 
 
 async def fetch(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, ColumnElement, Connection, Table, event, text, update
+from sqlalchemy import URL, ColumnElement, Connection, Dialect, Table, event, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -24,7 +24,6 @@ __all__ = [
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
-    "RETURNS_UTC",
     "STREAM_OPTIONS",
     "check_url",
     "details_of",
@@ -36,6 +35,7 @@ __all__ = [
     "migration_lock",
     "partial_index",
     "prepare",
+    "returns_utc",
     "update_returning_ids",
     "upsert",
 ]
@@ -48,8 +48,6 @@ ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceE
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = 1700  # NUMERIC: asyncpg returns decimals
 
-# Whether the driver returns instants as datetimes in UTC.
-RETURNS_UTC = True
 
 # Outside a transaction PostgreSQL has no cursor to stream from.
 STREAM_OPTIONS: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
@@ -309,6 +307,11 @@ def upsert(
     return statement.on_conflict_do_update(
         index_elements=key, set_={name: statement.excluded[name] for name in names}
     )
+
+
+def returns_utc(dialect: Dialect) -> bool:
+    """Return whether instants come from the driver as datetimes in UTC."""
+    return dialect.driver == "asyncpg"
 
 
 async def fetch(
