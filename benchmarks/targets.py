@@ -5,14 +5,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from sqlalchemy.engine import URL
 
-from tests.project import environment, free_port
+from tests.project import environment, free_port, stop
 
 STARTUP_SECONDS = 120
 # The core of what is measured, and that of everything else: the same one if it is alone.
@@ -85,17 +85,7 @@ def running(target: Target, logs: Path, variables: Mapping[str, str]) -> Iterato
             wait_until_up(url, process, log)
             yield Server(target, url, process.pid)
         finally:
-            stop(process)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends what the program started, too."""
-    for request in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, request)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-            return
+            stop(process, signal.SIGTERM)
 
 
 def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from uv import find_uv_bin
 
@@ -113,9 +114,9 @@ def run_suite(project: Path, variables: Mapping[str, str], options: str = "") ->
     return f"{suite.attrib['tests']} tests in {float(suite.attrib['time']):.0f} s"
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[Any], first: signal.Signals = signal.SIGINT) -> None:
     """Ends what the command started, too: first as Ctrl-C does, so that it can clean up."""
-    for request in (signal.SIGINT, signal.SIGKILL):
+    for request in (first, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, request)
         with suppress(subprocess.TimeoutExpired):

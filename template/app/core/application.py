@@ -74,7 +74,7 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
     )
     app.state.settings = settings
     # Not an argument of FastAPI, which would count each body three times: in the application, in
-    # its router and in the route. `GET /health/live` takes 10 % less time.
+    # its router and in the route. `GET /health/live` takes 7 % less time.
     app.router.max_body_size = settings.max_body_bytes
     app.include_router(health.router)
     app.include_router(router)

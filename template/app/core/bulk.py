@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
-from app.core.defaults import complete, converted, table_of
-from app.core.direct import as_database_error, listeners
+from app.core.defaults import complete, converted, insert_sql, table_of
+from app.core.direct import announce, as_database_error
 from app.core.models import Base
 
 T = TypeVar("T")
@@ -48,16 +48,15 @@ async def insert_directly(session: AsyncSession, model: type[Base], rows: list[R
         return False
     await session.flush()
     connection = await session.connection()
-    table = table_of(model)
-    statement = str(insert(table).compile(dialect=connection.dialect, column_keys=list(columns)))
-    for listener in listeners:
-        listener(statement)
+    names = tuple(columns)
+    statement = insert_sql(model, names, connection.dialect)
+    announce(connection.engine, statement, f"{len(rows)} rows")
     raw = await connection.get_raw_connection()
     if not driver.is_in_transaction(raw.driver_connection):
         await session.execute(select(1))
     records = converted(model, columns, connection.dialect)
     try:
-        await driver.insert_many(raw.driver_connection, table, list(columns), statement, records)
+        await driver.insert_many(raw.driver_connection, table_of(model), names, statement, records)
     except driver.ERRORS as error:
         raise await as_database_error(session, raw, statement, error) from error
     return True

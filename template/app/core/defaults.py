@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Dialect, Table, inspect
+from sqlalchemy import Dialect, Table, insert, inspect
 
 from app.core.models import Base
 
@@ -33,6 +33,8 @@ def complete(model: type[Base], rows: Sequence[Row]) -> Columns | None:
     insert the rows: a default is SQL, or the model has versions or another table.
     """
     mapper = inspect(model)
+    if len(mapper.tables) > 1 or mapper.version_id_col is not None:
+        return None
     columns: Columns = {}
     for column in table_of(model).columns:
         default: Any = column.default
@@ -44,8 +46,12 @@ def complete(model: type[Base], rows: Sequence[Row]) -> Columns | None:
             columns[column.key] = [default.arg] * len(rows)
         elif default is not None:
             return None
-    is_simple = len(mapper.tables) == 1 and mapper.version_id_col is None
-    return columns if is_simple and columns.keys() >= rows[0].keys() else None
+    return columns if columns.keys() >= rows[0].keys() else None
+
+
+@cache
+def insert_sql(model: type[Base], names: tuple[str, ...], dialect: Dialect) -> str:
+    return str(insert(table_of(model)).compile(dialect=dialect, column_keys=list(names)))
 
 
 @cache

@@ -3,6 +3,7 @@
 `GET /users/{id}` takes a quarter less time than with SQLAlchemy's cursor.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -20,6 +21,15 @@ Rows = Sequence[Sequence[Any]]
 
 OPTIONS: list[ExecutableOption] = []  # of every query; `soft_delete.py` adds one
 listeners: list[Callable[[str], None]] = []  # are called with each statement
+logger = logging.getLogger("sqlalchemy.engine.Engine")
+
+
+def announce(engine: Any, sql: str, parameters: object = None) -> None:
+    """Tell the listeners, and the log if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
+    for listener in listeners:
+        listener(sql)
+    if engine.echo:
+        logger.info("%s %r", sql, parameters)
 
 
 class DirectQuery:
@@ -55,8 +65,7 @@ class DirectQuery:
             values[name] if process is None else process(values[name])
             for name, process in self.binds
         ]
-        for listener in listeners:
-            listener(self.sql)
+        announce(session.engine, self.sql, parameters)
         if session.is_built():
             connection = await (await session.connection()).get_raw_connection()
         else:

@@ -33,7 +33,7 @@ class JsonHandler(logging.StreamHandler[Any]):
     """The handler for JSON. It can write the line of a request without a log record."""
 
     def write_request(self, level: int, fields: dict[str, Any]) -> None:
-        """Write the line as `logging` and structlog would. `GET /health/live` takes 30 % less."""
+        """Write the line as `logging` and structlog would. `GET /health/live` takes 25 % less."""
         if requests.isEnabledFor(level):
             timestamp = datetime.now(UTC).isoformat(timespec="microseconds")
             line = {

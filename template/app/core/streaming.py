@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.database import Database
-from app.core.reads import make_plan, validate_list
+from app.core.reads import plan_for, validate_list
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ async def read_chunks(
     """Yield the rows of the query as lines of JSON, a thousand rows per chunk."""
     to_json = TypeAdapter(schema).serializer.to_json
     async with database.stream() as session:
-        plan = await make_plan(query, schema, session)
+        plan = await plan_for(query, schema, session)
         result = await session.stream(plan.query.execution_options(yield_per=ROWS_AT_ONCE))
         async for rows in result.partitions():
             records = validate_list(schema, [plan.record(row) for row in rows])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.database import Database
 from app.core.reads import read_all
@@ -14,40 +15,37 @@ from tests.core.lab import LabShelf, ShelfRead
 ALL_SHELVES = select(LabShelf).order_by(LabShelf.id)
 
 
+def count_pings(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list that has each connection that is pinged from now on."""
+    pinged: list[Any] = []
+    ping = engine.dialect.do_ping
+
+    def count(connection: Any) -> bool:
+        pinged.append(connection)
+        return ping(connection)
+
+    monkeypatch.setattr(engine.dialect, "do_ping", count)
+    return pinged
+
+
 async def test_a_connection_that_was_idle_is_tested_before_use(
     database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))
-    pinged = 0
-    ping = careful.engine.dialect.do_ping
-
-    def count(connection: Any) -> bool:
-        nonlocal pinged
-        pinged += 1
-        return ping(connection)
-
-    monkeypatch.setattr(careful.engine.dialect, "do_ping", count)
+    pings = count_pings(careful.engine, monkeypatch)
     for _ in range(2):
         async with careful.transaction() as session:
             await session.execute(select(1))
     await careful.dispose()
 
-    assert pinged == 1
+    assert len(pings) == 1
 
 
 async def test_a_connection_is_tested_before_a_reading_without_records_too(
     database: Database, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     careful = Database(settings.model_copy(update={"database_ping_after_idle_seconds": 0}))
-    pinged = 0
-    ping = careful.read_engine.dialect.do_ping
-
-    def count(connection: Any) -> bool:
-        nonlocal pinged
-        pinged += 1
-        return ping(connection)
-
-    monkeypatch.setattr(careful.read_engine.dialect, "do_ping", count)
+    pings = count_pings(careful.read_engine, monkeypatch)
     try:
         for _ in range(3):
             async with asyncio.timeout(5), careful.read() as session:
@@ -56,7 +54,7 @@ async def test_a_connection_is_tested_before_a_reading_without_records_too(
     finally:
         await careful.dispose()
 
-    assert pinged >= 1
+    assert len(pings) >= 1
 
 
 async def test_many_sessions_at_once_have_a_connection_each(

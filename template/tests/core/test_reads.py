@@ -455,6 +455,21 @@ async def test_an_error_is_sqlalchemys_without_values(database: Database, shelf:
     assert checked_out(database) == 0
 
 
+async def test_statements_are_logged_if_that_is_wanted(
+    settings: CoreSettings, shelf: LabShelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    talkative = Database(settings.model_copy(update={"database_echo": True}))
+    query = select(LabShelf).where(LabShelf.name == bindparam("name"))
+    with caplog.at_level("INFO", "sqlalchemy.engine.Engine"):
+        for _ in range(2):
+            caplog.clear()
+            await talkative.fetch(lambda own: read_all(own, query, ShelfRead, name="Ada's"))
+    await talkative.dispose()
+
+    (line,) = [line for line in caplog.messages if "lab_shelves" in line]
+    assert "Ada's" in line
+
+
 async def test_an_error_does_not_end_the_session(database: Database, shelf: LabShelf) -> None:
     missing = select(func.no_such_function(1).label("name"))
     async with database.read() as reading:
