@@ -116,6 +116,7 @@ def interrupted(command: Sequence[str], told: dict[str, str], seconds: float) ->
         command, env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         try:
+            wait_for_threads(process.pid)
             time.sleep(seconds)
             process.send_signal(signal.SIGINT)
             printed = process.communicate(timeout=60)[0].decode()
@@ -126,6 +127,13 @@ def interrupted(command: Sequence[str], told: dict[str, str], seconds: float) ->
         raise RuntimeError(f"wrk failed:\n{printed}")
     result: dict[str, int] = json.loads(found[1])
     return result
+
+
+def wait_for_threads(pid: int) -> None:
+    """Until wrk has them: before, a signal ends it without a report."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while len(os.listdir(f"/proc/{pid}/task")) == 1 and time.monotonic() < deadline:  # noqa: PTH208
+        time.sleep(0.01)
 
 
 def rounds(

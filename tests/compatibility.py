@@ -46,7 +46,7 @@ def changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
             case griffe.Class(), griffe.Class():
                 same = kind(member) == kind(other)
                 bases = {present_names(base, other.module) for base in member.bases}
-                if not (same and bases <= set(map(str, other.bases))):
+                if not (same and bases <= ancestors(other)):
                     yield f"{member.path}: is not the same kind of class"
                 yield from (
                     f"{added.path}: is asked of the owner" for added in asked(member, other)
@@ -59,6 +59,14 @@ def changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
                 compare = same_setting if old.name == SETTINGS else same_value
                 if not compare(member, other):
                     yield f"{member.path}: {next(describe(member))} -> {next(describe(other))}"
+
+
+def ancestors(member: griffe.Class) -> set[str]:
+    """The bases as they are written, and those of each base that is the template's own."""
+    found = set(map(str, member.bases))
+    for base in map(actual, member.resolved_bases):
+        found |= ancestors(base) if isinstance(base, griffe.Class) else set()
+    return found
 
 
 def actual(member: griffe.Object | griffe.Alias | None) -> griffe.Object:

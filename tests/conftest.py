@@ -18,7 +18,18 @@ from tests.servers import Servers
 # Its tests run in a project.
 collect_ignore = ["owner"]
 # These files run first, the longest tests before all: no worker waits for another at the end.
-LONGEST = ["test_variants.py", "test_updated_projects.py", "test_serving.py", "test_data_copy.py"]
+LONGEST = [
+    "test_variants.py",
+    "test_updated_projects.py",
+    "test_snippets.py",
+    "test_serving.py",
+    "test_data_copy.py",
+    "test_database_down.py",
+    "test_overload.py",
+    "test_network.py",
+    "test_conflicts.py",
+    "test_shutdown.py",
+]
 MEMORY = Path("/dev/shm")
 GIGABYTE = 1024**3
 

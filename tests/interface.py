@@ -25,19 +25,36 @@ OWN = re.compile(
     |app\.core\.application\.(PYPROJECT|spare_the_collector|tune_garbage_collection)$
     |app\.core\.(errors|responses)\.respond_to_\w+$
     |app\.core\.health\.(HOW_TO_START_IT|Readiness|VERSIONS|WHAT_TO_DO|read_revisions?)$
+    |app\.core\.answers\.(Answer|StoredAnswer\.__\w+|find_model|select_answer)$
+    |app\.core\.idempotency\.(WITHOUT_BODY|adapter_of|answer_of|caller_of|get_once|respond|row_of)$
+    |app\.core\.idempotency\.Once\.(__init__|claim|model|route|row|store)$
+    |app\.core\.inserts\.(upsert|write)_\w+$
     |app\.core\.imports\.(BATCH_BYTES|LINE_BYTES|MEMORY_BYTES|describe)$
-    |app\.core\.logs\.(CLIENT_LEFT|REQUEST_ID|TEXTS_OF_THE_CODE|drop_colors|escape_texts)$
-    |app\.core\.logs\.is_not_logged_here$
-    |app\.core\.(autogenerate|connections|limits|migrations|tracebacks)\.
+    |app\.core\.logs\.(CLIENT_LEFT|PLAIN_FIELDS|REQUEST_ID|TEXTS_OF_THE_CODE|drop_colors)$
+    |app\.core\.logs\.(escape_texts|is_not_logged_here)$
+    |app\.core\.settings\.(DEVELOPMENT|Environment|Hosts|NOT_SET)$
+    |app\.core\.safety\.(?!unsafe_settings$)\w+$
+    |app\.core\.(autogenerate|connections|execution|headers|hosts|limits|migrations)\.
+    |app\.core\.(portable_types|redaction|revisions|shutdown|tracebacks)\.
+    |app\.core\.cursors\.(BOUNDED|CursorQuery\.(?!__init__)\w+|inner_type|is_unary)$
+    |app\.core\.registry\.(columns_of|fields_of)$
     |app\.core\.(database\.refuse_locks|errors\.__getattr__)$
+    |app\.core\.defaults\.(Same|convert|is_now)$
+    |app\.core\.direct\.(DirectQuery|announce|as_database_error|call|invalidate)$
+    |app\.core\.driver\.(DEFAULT_MIGRATION_URL|TrackedConnection|begin|commit|is_useless|roll_back)$
+    |app\.core\.pagination\.beyond$
     |app\.core\.purge\.(delete_unreferenced|purge_batch|references)$
     |app\.core\.responses\.(allowed_methods|title_of)$
+    |app\.core\.sessions\.(LOST|(Lazy|Read)Session\.\w+|Write(Once|Session)|close_session)$
+    |app\.core\.sessions\.refuse_locks$
+    |app\.core\.sessions\.(can_call_driver|connection_of|engine_of|execute|flush)$
     |app\.core\.schemas\.(MAX_TEXT_BYTES|fit_into_text_column)$
     |app\.core\.soft_delete\.(DeletedRows|HIDDEN|SHOWN|hide_from_bulk_update|refuse_deleted)$
     |app\.core\.streaming\.PART_BYTES$
     |app\.core\.data_copy$
-    |app\.core\.(openapi\.\w+|models\.set_id|soft_delete\.(HIDE_DELETED|hide_deleted))$
-    |tests\.conftest\.(SETTINGS_FILE|server|pytest_\w+)$""",
+    |app\.core\.models\.(Base\.__init_subclass__|as_utc|check_choices|set_id)$
+    |app\.core\.(openapi\.\w+|soft_delete\.(HIDE_DELETED|hide_deleted))$
+    |tests\.conftest\.(OF_A_DEPLOYMENT|SETTINGS_FILE|server|pytest_\w+)$""",
     flags=re.VERBOSE,
 )
 
@@ -72,12 +89,12 @@ def note_aliases(module: griffe.Module) -> None:
             module.members[name] = griffe.Alias(name, other, parent=module)
 
 
-def forget_own(module: griffe.Module) -> None:
+def forget_own(module: griffe.Module | griffe.Class) -> None:
     for name, member in list(module.members.items()):
         value = str(member.value) if isinstance(member, griffe.Attribute) else ""
         if OWN.search(member.path) or OWN.search(value):
             del module.members[name]
-        elif isinstance(member, griffe.Module):
+        elif isinstance(member, griffe.Module | griffe.Class):
             forget_own(member)
         elif isinstance(member, griffe.Function) and "@pytest.fixture" in kind(member):
             member.parameters = griffe.Parameters()  # the fixtures that it needs may change
@@ -139,7 +156,8 @@ def declaration(attribute: griffe.Attribute) -> str:
     declared = attribute.labels & {"class-attribute", "module-attribute"}
     if not declared or not isinstance(attribute.value, griffe.ExprCall | griffe.ExprSubscript):
         return ""
-    return re.sub(r"(, )?(description='[^']*'|examples=\[[^]]*\])", "", str(attribute.value))
+    documentation = r"(, )?(description='[^']*'|examples=\[[^]]*\]|json_schema_extra=\{[^}]*\})"
+    return re.sub(documentation, "", str(attribute.value))
 
 
 def interface(project: Path) -> str:

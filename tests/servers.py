@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import os
 import uuid
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol, cast
@@ -75,15 +76,34 @@ class Servers:
 def version(url: URL) -> str:
     """Of the server, or of the library, that answers at `url`."""
     function = "sqlite_version()" if "sqlite" in url.drivername else "version()"
+    ((answer,),) = rows_of(url, f"SELECT {function}")
+    return str(answer)
 
-    async def ask() -> str:
+
+def rows_of(url: URL, statement: str) -> list[tuple[object, ...]]:
+    async def ask() -> list[tuple[object, ...]]:
         engine = create_async_engine(url)
         async with engine.connect() as connection:
-            answer = await connection.scalar(text(f"SELECT {function}"))
+            rows = (await connection.execute(text(statement))).all()
         await engine.dispose()
-        return str(answer)
+        return [tuple(row) for row in rows]
 
     return asyncio.run(ask())
+
+
+def execute(url: URL, statements: Iterable[str]) -> None:
+    """Executes each outside of a transaction."""
+
+    async def execute_each() -> None:
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        try:
+            async with engine.connect() as connection:
+                for statement in statements:
+                    await connection.execute(text(statement))
+        finally:
+            await engine.dispose()
+
+    asyncio.run(execute_each())
 
 
 def written(url: URL) -> str:

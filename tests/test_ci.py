@@ -1,6 +1,7 @@
 """The checks of a rendering on GitHub Actions and on GitLab CI, and the change of the system."""
 
 import itertools
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import make_url
 from tests.conftest import Rendered
 from tests.project import run
 from tests.projects import Projects
-from tests.repository import DRIVERS, RELEASES, commit
+from tests.repository import DRIVERS, RELEASES, TOP, commit
 from tests.updates import answers, contents, not_owned, update
 
 FILES = {
@@ -25,6 +26,8 @@ SCHEMAS = {
     "github": "--builtin-schema=vendor.github-workflows",
     "gitlab": "--builtin-schema=vendor.gitlab-ci --data-transform=gitlab-ci",
 }
+# Where the development dependencies have put theirs.
+PROGRAMS = Path(sys.executable).parent
 
 
 def ci_files(project: Path) -> set[str]:
@@ -44,6 +47,36 @@ def test_each_system_has_its_files_and_they_hold_to_its_schema(
     assert ci_files(project) == FILES[ci]
     for path in FILES[ci]:
         run(project, f"{sys.executable} -m check_jsonschema {SCHEMAS[ci]} {path}")
+
+
+def check_workflows(folder: Path) -> None:
+    run(folder, f"{PROGRAMS / 'zizmor'} --offline --no-progress .github")
+
+
+def test_the_workflows_of_the_template_have_no_known_weakness() -> None:
+    check_workflows(TOP)
+
+
+def test_the_workflows_of_a_rendering_have_no_known_weakness(projects: Projects) -> None:
+    check_workflows(projects.rendered(ci="github"))
+
+
+def test_a_weakness_of_a_workflow_is_found(rendered: Rendered, tmp_path: Path) -> None:
+    project = rendered(tmp_path / "project", ci="github")
+    workflow = project / ".github" / "workflows" / "ci.yml"
+    workflow.write_text(re.sub("@[0-9a-f]{40}", "@main", workflow.read_text()))
+    with pytest.raises(AssertionError, match="unpinned-uses"):
+        check_workflows(project)
+
+
+def test_the_image_is_built_as_it_should_be(rendered: Rendered, tmp_path: Path) -> None:
+    project = rendered(tmp_path / "project")
+    run(project, f"{PROGRAMS / 'hadolint'} Dockerfile")
+    variables = re.findall(r"^ENV (.+)$", (project / "Dockerfile").read_text(), re.MULTILINE)
+    assert "ENVIRONMENT=production" in variables[-1].split()
+    (project / "Dockerfile").write_text("FROM python\n")
+    with pytest.raises(AssertionError, match="DL3006"):
+        run(project, f"{PROGRAMS / 'hadolint'} Dockerfile")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

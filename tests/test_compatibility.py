@@ -61,7 +61,7 @@ BREAKING = {
     ),
     "a column's type": (MODELS, "mapped_column(String(200))", "mapped_column(String(99))", "Name"),
     "a setting removed": (SETTINGS, "    docs_enabled:", "    _docs_enabled:", "docs_enabled"),
-    "a setting required": (SETTINGS, "docs_enabled: bool = True", "docs_enabled: bool", "docs"),
+    "a setting required": (SETTINGS, "database_echo: bool = False", "database_echo: bool", "echo"),
     "a setting more, required": (
         SETTINGS,
         "    log_json:",
@@ -99,6 +99,11 @@ HARMLESS = {
         "Amount = Annotated[int, mapped_column(BigInteger)]\nCents = Amount",
     ),
     "a base more": (MODELS, "class Base(AsyncAttrs,", "class Base(Mixin, AsyncAttrs,"),
+    "a base in between": (
+        SESSIONS,
+        "\nclass ReadOnly(Session)",
+        "\nclass Own(Session): ...\n\n\nclass ReadOnly(Own)",
+    ),
     "a setting more": (SETTINGS, "    log_json:", '    region: str = "eu"\n    log_json:'),
     "a setting's default": (SETTINGS, "default=10, ge=1", "default=20, ge=1"),
     "a setting of more values": (SETTINGS, "ge=1, le=1000)", "ge=0, le=2000)"),

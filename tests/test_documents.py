@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Rendered
+from tests.documents import documents
 from tests.project import Virtualenv, run
 from tests.projects import Projects
 from tests.repository import DRIVERS, TOP
@@ -27,10 +28,6 @@ NOT_CALLED = {
 # How many words name what is run, where it is more than one.
 DEPTHS = {"alembic": 2, "app": 3, "fastapi": 2, "ruff": 2}
 ROWS = {*range(1, 38), *range(40, 48)}
-
-
-def documents(project: Path) -> list[Path]:
-    return [project / "README.md", *sorted((project / "docs").glob("*.md"))]
 
 
 def commands(document: Path) -> Iterator[str]:
@@ -76,6 +73,25 @@ def test_files_and_tests_that_a_document_names_exist(projects: Projects, driver:
 def test_files_that_the_template_names_exist(projects: Projects) -> None:
     project = projects.rendered(driver="asyncpg")
     assert missing_paths(TOP / "README.md", TOP, project) == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_sections_that_a_document_links_to_exist(projects: Projects, driver: str) -> None:
+    project = projects.rendered(driver=driver)
+    links = [
+        (file, link)
+        for file in documents(project)
+        for link in re.findall(r"\]\(([^)\s:]*#[^)\s]+)\)", file.read_text())
+    ]
+    assert len(links) >= 20
+    assert [link for file, link in links if not leads_somewhere(file, link)] == []
+
+
+def leads_somewhere(document: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = document.parent / path if path else document
+    headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -127,7 +143,7 @@ def command_problems(project: Path, command: str, variables: Mapping[str, str]) 
         if not shutil.which(words[0]):
             yield f"`{command}`: there is no {words[0]}"
         return
-    words = words[4:] if words[2] == "--group" else words[2:]
+    words = words[{"--group": 4, "--no-dev": 3}.get(words[2], 2) :]
     subcommands = [word for word in words if re.match(r"[a-z]", word)]
     asked = shlex.join(subcommands[: DEPTHS.get(words[0], 1)])
     try:

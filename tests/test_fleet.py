@@ -8,26 +8,64 @@ import pytest
 
 from tests.conftest import Rendered
 from tests.edits import change
-from tests.project import UV, environment
-from tests.repository import RELEASES, commit, git, readme_commands
+from tests.project import UV, environment, run
+from tests.repository import RELEASES, WORK, commit, git, readme_commands
+from tests.updates import point_to
 
 OLDEST = f"v{next(iter(RELEASES))}"
 BRANCH = "template-update"
+NAMES = [
+    "-x",
+    "conflicts",
+    "current",
+    "failed branch",
+    "failed dirty",
+    "failed lower",
+    "failed midway",
+    "failed reach",
+    "unfinished lock",
+    "unfinished table",
+    "updated",
+]
 
 
 @pytest.fixture
-def fleet(rendered: Rendered, tmp_path: Path) -> Path:
-    """Six clones, named for what becomes of them."""
+def fleet(rendered: Rendered, template: Path, tmp_path: Path) -> Path:
+    """Clones, named for what becomes of them."""
     folder = tmp_path / "fleet"
     folder.mkdir()
-    for name in ("conflicts", "failed branch", "failed dirty", "failed reach", "updated"):
-        rendered(folder / name, OLDEST)
+    for name in NAMES:
+        if name != "current":
+            rendered(folder / name, WORK if name == "failed lower" else OLDEST)
     rendered(folder / "current")
     change(folder / "failed dirty", "README.md", "", "Not committed.\n")
     git("branch", BRANCH, cwd=folder / "failed branch")
     answers = folder / "failed reach" / ".copier-answers.yml"
     answers.write_text(answers.read_text().replace("_src_path: /", "_src_path: /nowhere/"))
     commit(folder / "failed reach")
+    # Its template has lost its newest release since.
+    shorter = tmp_path / "shorter"
+    git("clone", "--quiet", str(template), str(shorter))
+    git("tag", "--delete", WORK, cwd=shorter)
+    point_to(shorter, folder / "failed lower")
+    commit(folder / "failed lower")
+    # Copier reads names as git quotes them: it fails when it has written nearly everything.
+    midway = folder / "failed midway"
+    git("config", "core.quotePath", "false", cwd=midway)
+    change(midway, ".gitignore", ".env\n", ".env\n*.txt\n")
+    commit(midway)
+    (midway / "größe.txt").write_text("Ignored.\n")
+    # The template has added the same table since, and needs a newer typer.
+    scripts = '\n[project.scripts]\nours = "x:y"\n\n[tool.mypy]\n'
+    change(folder / "unfinished table", "pyproject.toml", "\n[tool.mypy]\n", scripts)
+    anchor = "  # your dependencies below\n]\n\n[dependency-groups]"
+    bound = anchor.replace("]", '  "typer<0.26",\n]', 1)
+    change(folder / "unfinished lock", "pyproject.toml", anchor, bound)
+    run(folder / "unfinished lock", "uv lock --quiet")
+    for name in ("unfinished table", "unfinished lock"):
+        commit(folder / name)
+    change(folder / "-x", ".gitignore", ".env\n", ".env\ndata*/\n")
+    commit(folder / "-x")
     # The template has added a file of this name since.
     workflow = folder / "conflicts" / ".github" / "workflows" / "update.yml"
     workflow.write_text("# ours\n")
@@ -52,21 +90,36 @@ def test_the_command_says_what_became_of_each_service(fleet: Path, tmp_path: Pat
         capture_output=True,
         text=True,
     )
-    names = ["conflicts", "current", "failed branch", "failed dirty", "failed reach", "updated"]
-    *lines, conflicts, current, failed, updated = completed.stdout.splitlines()
-    assert lines == [f"{name.split()[0]} {name}" for name in names]
-    counted = [line.split() for line in (conflicts, current, failed, updated)]
-    assert counted == [["1", "conflicts"], ["1", "current"], ["3", "failed"], ["1", "updated"]]
-    assert git("status", "--porcelain", cwd=fleet / "updated") == ""
-    assert (fleet / "updated" / ".github" / "workflows" / "update.yml").exists()
-    branches = {name: git("branch", "--show-current", cwd=fleet / name).strip() for name in names}
-    main = git("branch", "--show-current", cwd=fleet / "current").strip()
-    assert [name for name in names if branches[name] == main] == [
-        "current",
-        "failed branch",
-        "failed dirty",
-        "failed reach",
+    *lines, conflicts, current, failed, unfinished, updated = completed.stdout.splitlines()
+    assert sorted(lines) == sorted(
+        "updated -x" if name == "-x" else f"{name.split()[0]} {name}" for name in NAMES
+    )
+    counted = [line.split() for line in (conflicts, current, failed, unfinished, updated)]
+    assert counted == [
+        ["1", "conflicts"],
+        ["1", "current"],
+        ["5", "failed"],
+        ["2", "unfinished"],
+        ["2", "updated"],
     ]
+    status = {name: git("status", "--porcelain", cwd=fleet / name) for name in NAMES}
+    assert [name for name in NAMES if status[name]] == ["conflicts", "failed dirty"]
+    assert (fleet / "updated" / ".github" / "workflows" / "update.yml").exists()
+    branches = {name: git("branch", "--show-current", cwd=fleet / name).strip() for name in NAMES}
+    main = git("branch", "--show-current", cwd=fleet / "current").strip()
+    failed_ones = [name for name in NAMES if name.startswith("failed")]
+    assert [name for name in NAMES if branches[name] == main] == ["current", *failed_ones]
+    assert BRANCH not in git("branch", cwd=fleet / "failed midway")
     assert (fleet / "failed dirty" / "README.md").read_text().endswith("Not committed.\n")
-    assert "README.md" in (fleet / "failed dirty.log").read_text()
-    assert "update.yml" in (fleet / "conflicts.log").read_text()
+    logs = {name: (fleet / f"{name}.log").read_text() for name in NAMES}
+    assert "README.md" in logs["failed dirty"]
+    assert "UnicodeDecodeError" in logs["failed midway"]
+    assert '"latest_version"' in logs["failed lower"]
+    assert "update.yml" in logs["conflicts"]
+    assert "typer>=0.26.1" in logs["unfinished lock"]
+    assert "duplicate key" in logs["unfinished table"]
+    assert "data_copy/copying.py" in logs["-x"]
+    assert "data_copy/copying.py" in git("ls-files", cwd=fleet / "-x")
+    for name in ("unfinished lock", "unfinished table"):
+        message = git("log", "-1", "--format=%s", cwd=fleet / name)
+        assert message == "Update from the template: uv lock failed\n"

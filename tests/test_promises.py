@@ -155,6 +155,15 @@ def test_a_new_table_of_the_package_is_announced(
     assert [table for table in tables(now) - tables(before) if f"`{table}`" not in notes] == []
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_new_table_of_the_package_is_one_that_owners_hardly_have(
+    projects: Projects, driver: str
+) -> None:
+    before = projects.rendered(f"v{[*RELEASES][-1]}", driver=driver, examples=True)
+    now = projects.rendered(driver=driver, examples=True)
+    assert [each for each in tables(now) - tables(before) if not each.startswith("[tool.")] == []
+
+
 def tables(project: Path) -> set[str]:
     text = (project / "pyproject.toml").read_text()
     return set(re.findall(r"^\[[^\[\]]+\]$", text, flags=re.MULTILINE))

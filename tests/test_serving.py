@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import Rendered
+from tests.documents import snippets
 from tests.project import Virtualenv, arguments, environment, free_port, run
 from tests.repository import git
 
@@ -101,6 +102,25 @@ def test_a_migrated_service_answers(
         assert read.json() == created.json()
         assert read.json()["email"] == "ada@example.com"
         assert client.get("/docs").status_code == 200
+
+
+def test_a_service_without_docker_runs_by_the_commands_of_its_readme(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    project = rendered(tmp_path / "project")
+    variables = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment")}
+    deploy = [each for each in snippets(project / "README.md", "sh") if each.heading == "Deploy"]
+    export, install, migrate, serve = deploy[-1].text.splitlines()
+    variables |= dict(each.split("=") for each in export.removeprefix("export ").split())
+    run(project, install, variables)
+    run(project, migrate, variables)
+    assert "--host 0.0.0.0 --port 8000 " in serve
+    with serving(project, variables, serve.replace("8000", "{port}")) as service:
+        assert service.client.get("/health/ready").status_code == 200
+        assert service.client.get("/users").status_code == 400
+        named = {"Host": variables["ALLOWED_HOSTS"]}
+        assert service.client.get("/users", headers=named).status_code == 200
+        assert service.client.get("/docs", headers=named).status_code == 404
 
 
 def test_an_empty_service_answers(

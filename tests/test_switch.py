@@ -8,7 +8,7 @@ import copier
 import pytest
 
 from tests.conftest import Rendered
-from tests.project import run
+from tests.project import Virtualenv, run
 from tests.projects import Projects
 from tests.repository import DRIVERS, readme_commands
 from tests.updates import answers, contents, not_owned, owned
@@ -41,6 +41,25 @@ def test_the_owners_edits_move_to_the_other_database(
     assert contents(project).keys() == contents(fresh).keys()
 
 
+def test_an_answer_that_was_changed_in_the_file_is_found_by_the_services_own_tests(
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
+) -> None:
+    """The next switch would conflict in many files. Who has no such file gets no updates."""
+    project = rendered(tmp_path / "project", driver="aiosqlite")
+    variables = virtualenv(project)
+    rule = "uv run pytest -n0 tests/core/test_rules.py -k recorded_answer"
+    file = project / ".copier-answers.yml"
+    text = file.read_text()
+    for edited in ("driver: asyncpg\n", ""):
+        file.write_text(text.replace("driver: aiosqlite\n", edited))
+        with pytest.raises(AssertionError, match="`copier update --data driver=…`, never in"):
+            run(project, rule, variables)
+    file.write_text(text)
+    assert "1 passed" in run(project, rule, variables)
+    file.unlink()
+    assert "1 passed" in run(project, rule, variables)
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("examples", [True, False], ids=["on", "off"])
 class TestSamples:
@@ -63,7 +82,7 @@ class TestSamples:
         examples: bool,
     ) -> None:
         project = rendered(tmp_path / "project", driver=driver, examples=not examples)
-        remove, recopy = readme_commands("### The samples, later")
+        remove, recopy, *_ = readme_commands("### The samples, later")
         if not examples:
             run(project, f"bash -c {shlex.quote(remove)}")
         words = shlex.split(recopy)[3:]
@@ -80,3 +99,18 @@ class TestSamples:
         )
         fresh = projects.rendered(driver=driver, examples=examples)
         assert contents(project) == contents(fresh)
+
+
+def test_the_development_database_is_created_again_after_the_samples(
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
+) -> None:
+    project = rendered(tmp_path / "project", driver="aiosqlite", examples=True)
+    variables = virtualenv(project)
+    remove, _, again, _ = readme_commands("### The samples, later")
+    run(project, "uv run alembic upgrade head", variables)
+    run(project, f"bash -c {shlex.quote(remove)}")
+    with pytest.raises(AssertionError, match="Can't locate revision identified by"):
+        run(project, "uv run alembic upgrade head", variables)
+    delete, upgrade = again.splitlines()
+    run(project, delete)
+    run(project, upgrade, variables)

@@ -14,10 +14,10 @@ import pytest
 
 from tests.conftest import Rendered
 from tests.edits import DELETED, change
-from tests.project import run
+from tests.project import UV, run
 from tests.projects import Projects
-from tests.repository import DRIVERS, RELEASES, commit, git
-from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, update
+from tests.repository import DRIVERS, RELEASES, TOP, WORK, commit, git
+from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, point_to, update
 
 
 @pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
@@ -136,11 +136,29 @@ def test_lines_that_both_have_changed_are_marked_and_reported_and_the_rest_is_up
     assert listed(project, removed) == ["docs/troubleshooting.md"]
 
 
-def point_to(template: Path, project: Path) -> None:
-    """Lets the next update come from another clone of the template."""
-    file = project / ".copier-answers.yml"
-    text = re.sub("^_src_path: .*$", f"_src_path: {template}", file.read_text(), flags=re.MULTILINE)
-    file.write_text(text)
+def test_what_git_hides_and_what_is_no_longer_toml_is_found_by_the_commands_of_the_message(
+    rendered: Rendered, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither is a conflict: the table is one that both have added."""
+    project = rendered(tmp_path / "project", "v0.2.0")
+    change(project, ".gitignore", ".env\n", ".env\ndata*/\n")
+    scripts = '\n[project.scripts]\nours = "x:y"\n\n[tool.mypy]\n'
+    change(project, "pyproject.toml", "\n[tool.mypy]\n", scripts)
+    commit(project)
+
+    copier.run_update(project, vcs_ref=WORK, defaults=True, overwrite=True)
+
+    message = capfd.readouterr().err.partition("is updated.")[2]
+    commands = re.findall(r"^ {4}(\S.*?)(?: {2,}#.*)?$", message, re.MULTILINE)
+    conflicts, *_, ignored, lock, layout, test = commands
+    assert listed(project, conflicts) == []
+    assert "!! data_copy/" in listed(project, ignored)
+    assert any("duplicate key" in line for line in listed(project, lock.replace("uv", UV)))
+    assert (layout, test) == ("uv run ruff format", "uv run pytest")
+    new = rendered(tmp_path / "new")
+    for document in (project / "docs" / "operations.md", new / "README.md", TOP / "README.md"):
+        text = document.read_text()
+        assert "copier update --defaults\n" + "".join(f"{each}\n" for each in commands) in text
 
 
 def listed(project: Path, command: str) -> list[str]:

@@ -17,6 +17,7 @@ OWNED = (
     "app/settings.py",
     "migrations/versions/",
     "tests/domains/",
+    "tests/routes.txt",
     "tests/settings.env",
     "tests/statements.txt",
 )
@@ -53,3 +54,10 @@ def update(project: Path, ref: str | copier.VcsRef = WORK, **data: str | bool) -
     status = git("status", "--porcelain", cwd=project)
     assert not CONFLICT.search(status), status
     commit(project)
+
+
+def point_to(template: Path, project: Path) -> None:
+    """Lets the next update come from another clone of the template."""
+    file = project / ".copier-answers.yml"
+    text = re.sub("^_src_path: .*$", f"_src_path: {template}", file.read_text(), flags=re.MULTILINE)
+    file.write_text(text)

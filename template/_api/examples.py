@@ -1,4 +1,4 @@
-"""Every domain of this service: one line each."""
+"""Every domain of this service: an import and a line each."""
 
 from fastapi import APIRouter
 

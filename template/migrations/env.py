@@ -5,13 +5,13 @@ import logging
 from typing import Any, Literal
 
 from alembic import context
+from sqlalchemy import Enum, String
 from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.types import TypeDecorator
 
-from app.core import autogenerate, driver
-from app.core.engine import create_engine
+from app.core import autogenerate, driver, revisions
 from app.core.logs import configure_logs
-from app.core.migrations import read_settings, run_migrations
+from app.core.migrations import migrate, migration_urls, read_settings
 from app.core.models import Base
 from app.core.registry import import_models
 from app.core.settings import CoreSettings
@@ -22,6 +22,8 @@ def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
     """Render plain SQLAlchemy, because revisions must not depend on the service's code."""
     if kind == "type" and isinstance(item, TypeDecorator):
         return f"sa.{item.impl_instance!r}"
+    if kind == "type" and isinstance(item, Enum) and not item.native_enum:
+        return f"sa.{String(item.length)!r}"
     default = getattr(item, "arg", None)
     if kind == "server_default" and isinstance(default, True_ | False_):
         return f"sa.{default}()"
@@ -33,22 +35,14 @@ def configure(**options: Any) -> None:
         target_metadata=Base.metadata,
         render_item=render_item,
         autogenerate_plugins=autogenerate.PLUGINS,
+        process_revision_directives=revisions.arrange,
         **driver.MIGRATION_OPTIONS,
         **options,
     )
 
 
-async def migrate_online(settings: CoreSettings) -> None:
-    engine = create_engine(settings.primary_url, settings, "migrate")
-    try:
-        async with engine.connect() as connection:
-            await connection.run_sync(run_migrations, settings, configure)
-    finally:
-        await engine.dispose()
-
-
 def print_sql(settings: CoreSettings) -> None:
-    url = settings.primary_url.render_as_string(hide_password=False)
+    url = migration_urls(settings)[0].render_as_string(hide_password=False)
     configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
     with context.begin_transaction():
         context.run_migrations()
@@ -61,4 +55,4 @@ logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it lis
 if context.is_offline_mode():
     print_sql(settings)
 else:
-    asyncio.run(migrate_online(settings))
+    asyncio.run(migrate(settings, configure))

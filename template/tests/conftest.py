@@ -40,11 +40,16 @@ CoreSettings.model_config["env_file"] = None
 # Values of the service's own settings for the tests. Older projects do not have the file.
 SETTINGS_FILE = Path(__file__).with_name("settings.env")
 
+# Settings of the machine that the tests do not take over.
+OF_A_DEPLOYMENT = ("ENVIRONMENT", "ALLOWED_HOSTS", "DATABASE_MIGRATION_URL", "DOCS_ENABLED")
+
 server = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before anything imports `app.main`, which reads the settings."""
+    for name in OF_A_DEPLOYMENT:
+        os.environ.pop(name, None)
     for name, value in dotenv_values(SETTINGS_FILE).items():
         os.environ.setdefault(name, value or "")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")

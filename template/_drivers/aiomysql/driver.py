@@ -6,11 +6,18 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import aiomysql  # type: ignore[import-untyped]
+from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]
+from pymysql.converters import (  # type: ignore[import-untyped]
+    conversions,
+    convert_datetime,
+)
 from sqlalchemy import (
     URL,
     ColumnElement,
@@ -29,24 +36,29 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateTable
 
 from app.core.connections import check_options, replace_lost_connections
 from app.core.failures import Failure
 
 __all__ = [
+    "DEFAULT_MIGRATION_URL",
     "DEFAULT_URL",
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
     "STREAM_OPTIONS",
+    "begin",
     "check_url",
+    "commit",
     "details_of",
     "engine_options",
     "failure_of",
     "fetch",
     "insert_many",
     "is_in_transaction",
+    "is_useless",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -56,6 +68,8 @@ __all__ = [
 ]
 
 DEFAULT_URL = "mysql+aiomysql://app:app@localhost:3306/app"
+# The role that owns the tables, as compose.yaml makes it.
+DEFAULT_MIGRATION_URL = "mysql+aiomysql://migrator:migrator@localhost:3306/app"
 
 # What `fetch` raises if the database reports an error or cannot be reached.
 ERRORS: tuple[type[Exception], ...] = (aiomysql.Error, OSError)
@@ -93,9 +107,11 @@ MIGRATION_PAUSE_SECONDS = 1.0
 LOCK_TIMEOUT = 1205
 NO_SUCH_NAME = 1305
 NO_SUCH_DATABASE = 1049
+DEADLOCK = 1213
 READ_ONLY = {1290, 1792, 1836}  # the server, by an option; the session; the server
 WRONG_VALUE = 1366
 YEAR_SECONDS = 31_536_000
+ROWS_IN_STATEMENT = 1000  # aiomysql writes their SQL without leaving the event loop to others
 FAILURES = {
     1062: Failure.DUPLICATE,
     1586: Failure.DUPLICATE,
@@ -210,18 +226,45 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext | None:
     return context
 
 
-class EncryptedConnection(aiomysql.Connection):  # type: ignore[misc]
-    """aiomysql itself goes on without TLS if the server, or a proxy in between, offers none."""
+class CheckedConnection(aiomysql.Connection):  # type: ignore[misc]
+    """Raise errors where aiomysql goes on: without TLS, and after a deadlock.
+
+    The server, or a proxy in between, may offer no TLS. A deadlock rolls the whole transaction
+    back: to commit what comes after it would lose what came before.
+    """
+
+    is_rolled_back = False
 
     async def _request_authentication(self) -> None:
-        if not self.server_capabilities & TLS_OFFERED:
+        if self._ssl_context and not self.server_capabilities & TLS_OFFERED:
             raise aiomysql.OperationalError(TLS_FAILED, "The server does not offer TLS.")
         await super()._request_authentication()
 
+    async def query(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().query(*args, **options)
+        except aiomysql.OperationalError as error:
+            self.is_rolled_back = self.is_rolled_back or error.args[0] == DEADLOCK
+            raise
 
-async def connect_encrypted(**options: Any) -> EncryptedConnection:
-    connection = EncryptedConnection(**options)
-    await connection._connect()
+    async def commit(self) -> None:
+        if self.is_rolled_back:
+            await self.rollback()  # what came after it
+            raise aiomysql.OperationalError(DEADLOCK, "A deadlock rolled the transaction back.")
+        await super().commit()
+
+    async def rollback(self) -> None:
+        await super().rollback()
+        self.is_rolled_back = False
+
+
+async def connect(**options: Any) -> CheckedConnection:
+    connection = CheckedConnection(**options)
+    try:
+        await connection._connect()
+    except BaseException:
+        connection.close()  # aiomysql does not if the task is cancelled
+        raise
     return connection
 
 
@@ -232,8 +275,23 @@ def connect_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     if timeout := int(options.get("connect_timeout", 0)):
         arguments["connect_timeout"] = timeout
     if context := tls_context(options):
-        arguments |= {"ssl": context, "async_creator_fn": connect_encrypted}
+        arguments["ssl"] = context
     return arguments
+
+
+def read_datetime(text: str) -> Any:
+    """Return the datetime, which PyMySQL's own function does in ten times the time."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # such as 0000-00-00
+        return convert_datetime(text)
+
+
+CONVERSIONS = {
+    **conversions,
+    FIELD_TYPE.DATETIME: read_datetime,
+    FIELD_TYPE.TIMESTAMP: read_datetime,
+}
 
 
 def engine_options(
@@ -261,6 +319,8 @@ def engine_options(
         "connect_args": {
             "charset": "utf8mb4",
             "connect_timeout": connect_timeout,
+            "async_creator_fn": connect,
+            "conv": CONVERSIONS,
             "init_command": setup,
         },
         # The default, REPEATABLE READ, shows a transaction the database as it was at its start.
@@ -295,12 +355,8 @@ def prepare(
     @event.listens_for(engine.sync_engine, "handle_error")
     def on_error(context: ExceptionContext) -> None:
         """A disconnect makes the pool replace all its connections, after a failover for example."""
-        code = next(iter(context.original_exception.args), None)
-        if (
-            context.connection is None
-            or code == NO_SUCH_DATABASE
-            or (purpose == "write" and code in READ_ONLY)
-        ):
+        error = context.original_exception
+        if context.connection is None or is_useless(error, writes=purpose == "write"):
             context.is_disconnect = True
 
     if purpose == "migrate":
@@ -326,6 +382,12 @@ def prepare(
         return bool(connection.closed or connection._reader.at_eof())
 
     replace_lost_connections(engine, is_lost, ping_after_idle=ping_after_idle)
+
+
+def is_useless(error: BaseException, *, writes: bool) -> bool:
+    """Return whether the error means that no connection of the pool can be used any more."""
+    code = next(iter(error.args), None)
+    return code == NO_SUCH_DATABASE or (writes and code in READ_ONLY)
 
 
 def rolls_back(cursor: Any) -> bool:
@@ -403,6 +465,16 @@ def is_in_transaction(connection: Any) -> bool:  # noqa: ARG001 - another databa
     return True
 
 
+async def begin(connection: PoolProxiedConnection) -> None:
+    """Begin a transaction, for databases that do not begin it by themselves."""
+
+
+async def commit(connection: PoolProxiedConnection) -> None:
+    """Commit the transaction, or raise `ERRORS`."""
+    raw: Any = connection.driver_connection
+    await raw.commit()
+
+
 async def insert_many(
     connection: Any,
     table: Table,  # noqa: ARG001 - other databases need it
@@ -411,8 +483,10 @@ async def insert_many(
     records: Iterable[Sequence[Any]],
 ) -> None:
     """Insert the records, many with each statement, or raise `ERRORS`."""
+    left = iter(records)
     async with connection.cursor() as cursor:
-        await cursor.executemany(statement, list(records))
+        while part := list(islice(left, ROWS_IN_STATEMENT)):
+            await cursor.executemany(statement, part)
 
 
 async def update_returning_ids(

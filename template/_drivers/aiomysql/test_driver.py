@@ -1,6 +1,7 @@
 """What is particular to MySQL, MariaDB and aiomysql."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,15 @@ from app.core.database import Database
 from app.core.engine import create_engine
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
-from tests.core.lab import LabBook, LabCounter, LabShelf
+from tests.core.lab import (
+    LabBook,
+    LabCounter,
+    LabSample,
+    LabShelf,
+    SampleCreate,
+    SampleName,
+    SampleRepository,
+)
 from tests.core.server import watch
 
 # Reads tables for a long time: a bare SLEEP that is ended returns a row, and no error.
@@ -134,6 +143,61 @@ async def test_one_of_two_that_wait_for_each_other_is_run_again(
     await asyncio.gather(database.run(change(*books)), database.run(change(*books[::-1])))
 
     assert attempts == 3
+
+
+@pytest.mark.parametrize("has_record", [False, True])
+async def test_nothing_is_committed_after_a_deadlock_that_was_caught(
+    database: Database,
+    settings: CoreSettings,
+    session: AsyncSession,
+    shelf: LabShelf,
+    has_record: bool,
+) -> None:
+    patient = Database(settings.model_copy(update={"database_lock_timeout_seconds": 60}))
+    books = (await session.scalars(select(LabBook.id).order_by(LabBook.id).limit(2))).all()
+    await session.rollback()
+    both_hold_one = asyncio.Barrier(2)
+    caught: list[DBAPIError] = []
+    # Other names in each case: an insert of a name that was just deleted locks the gap beside it.
+    names = ("One", "Two") if has_record else ("Three", "Four")
+
+    def change(name: str, first: Any, second: Any) -> Any:
+        async def unit(own: AsyncSession) -> None:
+            if has_record:
+                await SampleRepository(own).add(LabSample(name=name))
+            else:
+                await SampleRepository(own).insert(SampleCreate(name=name), SampleName)
+            await own.execute(update(LabBook).where(LabBook.id == first).values(price=1))
+            await both_hold_one.wait()
+            try:
+                await own.execute(update(LabBook).where(LabBook.id == second).values(price=2))
+            except DBAPIError as error:
+                caught.append(error)
+                await SampleRepository(own).insert(SampleCreate(name="after it"), SampleName)
+
+        return unit
+
+    results = await asyncio.gather(
+        patient.run(change(names[0], *books), attempts=1),
+        patient.run(change(names[1], *books[::-1]), attempts=1),
+        return_exceptions=True,
+    )
+
+    stored = list(await session.scalars(select(LabSample.name)))
+    errors = [result for result in results if isinstance(result, DBAPIError)]
+    assert len(caught) == len(errors) == 1
+    assert driver.failure_of(errors[0]) is Failure.BUSY
+    assert stored == [names[0] if results[0] is None else names[1]]
+    await session.rollback()
+    for name in ("after", "at last"):  # on the connections of both
+        await patient.run(partial(insert_sample, name))
+    await patient.dispose()
+    kept = await session.scalars(select(LabSample.name).order_by(LabSample.id))
+    assert list(kept) == [*stored, "After", "At last"]
+
+
+async def insert_sample(name: str, own: AsyncSession) -> None:
+    await SampleRepository(own).insert(SampleCreate(name=name), SampleName)
 
 
 async def test_text_and_numbers_that_do_not_fit_are_the_callers_fault(

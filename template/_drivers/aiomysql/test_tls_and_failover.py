@@ -141,20 +141,22 @@ async def test_nothing_is_sent_in_the_clear_if_the_server_offers_no_tls(
     assert sent == [b""]
 
 
+@pytest.mark.parametrize("path", ["/lab/shelves", "/lab/samples"])
 async def test_a_server_that_became_read_only_is_left_for_one_that_can_write(
-    server: URL, url: URL, client_with: LabApp
+    server: URL, url: URL, client_with: LabApp, path: str
 ) -> None:
+    """With a record, and without."""
     settings = {"database_url": SecretStr(url.render_as_string(hide_password=False))}
     async with client_with(**settings) as (client, database):
         async with database.transaction() as session:
             before = await session.scalar(text("SELECT CONNECTION_ID()"))
         await execute(server, "SET GLOBAL read_only = 1")
         try:
-            refused = await client.post("/lab/shelves", json={"name": "one"})
+            refused = await client.post(path, json={"name": "one"})
             bug = await client.post("/lab/read-only", json={"name": "one"})
         finally:
             await execute(server, "SET GLOBAL read_only = 0")
-        written = await client.post("/lab/shelves", json={"name": "one"})
+        written = await client.post(path, json={"name": "one"})
         async with database.transaction() as session:
             after = await session.scalar(text("SELECT CONNECTION_ID()"))
 

@@ -1,12 +1,16 @@
 """Everything about SQLite and aiosqlite that the rest of the service need not know."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, Literal
+from weakref import WeakSet
 
+import aiosqlite
 from sqlalchemy import (
     URL,
     BigInteger,
@@ -19,28 +23,32 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.connections import check_options, replace_lost_connections
 from app.core.failures import Failure
 
 __all__ = [
+    "DEFAULT_MIGRATION_URL",
     "DEFAULT_URL",
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
     "STREAM_OPTIONS",
+    "begin",
     "check_url",
+    "commit",
     "details_of",
     "engine_options",
     "failure_of",
     "fetch",
     "insert_many",
     "is_in_transaction",
+    "is_useless",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -50,6 +58,7 @@ __all__ = [
 ]
 
 DEFAULT_URL = "sqlite+aiosqlite:///app.db"
+DEFAULT_MIGRATION_URL = DEFAULT_URL  # a file has no roles
 
 # What `fetch` raises if the database reports an error or cannot be reached.
 ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
@@ -105,6 +114,46 @@ def check_url(url: URL) -> URL:
     return url.set(drivername="sqlite+aiosqlite", query=options)
 
 
+class TrackedConnection(sqlite3.Connection):
+    """Know the cursors. One with rows left keeps the locks, and makes an interrupt last."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *arguments: Any) -> Any:
+        cursor = super().cursor(*arguments)
+        self.cursors.add(cursor)
+        return cursor
+
+
+async def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+    """Connect. If that fails or is cancelled, close the file, and wait for the thread to end.
+
+    The thread would otherwise report its end to an event loop that may be closed by then.
+    """
+    opened: list[sqlite3.Connection] = []
+
+    def open_file() -> sqlite3.Connection:
+        # `check_same_thread`: another thread closes it below, after its own has ended
+        opened.append(sqlite3.connect(*arguments, **{**options, "check_same_thread": False}))
+        return opened[0]
+
+    def close() -> None:
+        thread.join()
+        for each in opened:  # aiosqlite forgets it if the task is cancelled
+            each.close()
+
+    connection = aiosqlite.Connection(open_file, iter_chunk_size=64)
+    thread = connection._thread
+    thread.daemon = True  # as SQLAlchemy does
+    try:
+        return await connection
+    except BaseException:
+        await asyncio.to_thread(close)
+        raise
+
+
 def engine_options(
     purpose: Literal["write", "read", "migrate"],
     *,
@@ -113,7 +162,9 @@ def engine_options(
     lock_timeout: float | None,
 ) -> dict[str, Any]:
     """Options for `create_async_engine`. Timeouts in seconds; `None` is no limit."""
-    options: dict[str, Any] = {"connect_args": {"timeout": lock_timeout or 3600}}
+    connect_args: dict[str, Any] = {"timeout": lock_timeout or 3600}
+    connect_args |= {"async_creator_fn": connect, "factory": TrackedConnection}
+    options: dict[str, Any] = {"connect_args": connect_args}
     if purpose == "read":
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     if purpose == "write":
@@ -159,8 +210,16 @@ def prepare(
         def on_begin(connection: Connection) -> None:
             """Take the write lock at once: reading first and then writing would be refused."""
             options = connection.get_execution_options()
-            if options.get("isolation_level") != "AUTOCOMMIT":
+            has_begun = connection.info.pop("has_begun", False)  # by `begin` below
+            if options.get("isolation_level") != "AUTOCOMMIT" and not has_begun:
                 connection.exec_driver_sql(options.get("begin", "BEGIN IMMEDIATE"))
+
+    if purpose == "write":
+
+        @event.listens_for(engine.sync_engine, "commit")
+        def on_commit(connection: Connection) -> None:
+            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+                refuse_rolled_back(connection.connection)
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def on_invalidate(connection: Any, *_: Any) -> None:
@@ -171,9 +230,21 @@ def prepare(
         raw = connection.driver_connection
         if raw._connection is not None:
             raw._connection.interrupt()
-            raw._tx.put_nowait((None, raw._connection.rollback))
+            raw._tx.put_nowait((None, partial(roll_back, raw._connection)))
 
     replace_lost_connections(engine, is_lost, ping_after_idle=ping_after_idle)
+
+
+def roll_back(connection: TrackedConnection) -> None:
+    """Roll back, after what was interrupted: its rows need not have been read to the end."""
+    for cursor in [*connection.cursors]:
+        cursor.close()
+    connection.rollback()
+
+
+def is_useless(error: BaseException, *, writes: bool) -> bool:  # noqa: ARG001 - a file stays
+    """Return whether the error means that no connection of the pool can be used any more."""
+    return False
 
 
 def identify(file: str | None) -> tuple[int, int] | None:
@@ -248,6 +319,31 @@ async def fetch(
 def is_in_transaction(connection: Any) -> bool:  # noqa: ARG001 - another database needs it
     """Return true: a transaction is begun as soon as there is a connection."""
     return True
+
+
+async def begin(connection: PoolProxiedConnection) -> None:
+    """Begin a transaction with the write lock, or raise `ERRORS`."""
+    raw: Any = connection.driver_connection
+    await raw.execute_fetchall("BEGIN IMMEDIATE")
+    connection.info["has_begun"] = True
+
+
+async def commit(connection: PoolProxiedConnection) -> None:
+    """Commit the transaction, or raise `ERRORS`."""
+    refuse_rolled_back(connection)
+    raw: Any = connection.driver_connection
+    await raw.commit()
+    connection.info.pop("has_begun", None)
+
+
+def refuse_rolled_back(connection: PoolProxiedConnection) -> None:
+    """Raise an error if SQLite has ended the transaction, because the disk was full for example.
+
+    To commit what comes after that would lose what came before.
+    """
+    raw: Any = connection.driver_connection
+    if not raw.in_transaction:
+        raise PendingRollbackError("An error of SQLite has rolled the transaction back.")
 
 
 async def insert_many(

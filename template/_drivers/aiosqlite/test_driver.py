@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,24 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from pydantic import SecretStr
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core import driver
 from app.core.database import Database
 from app.core.engine import create_engine
+from app.core.errors import UnavailableError
+from app.core.execution import execute
 from app.core.settings import CoreSettings
-from tests.core.lab import LabBook, LabCounter, LabShelf
+from tests.core.lab import (
+    LabBook,
+    LabCounter,
+    LabSample,
+    LabShelf,
+    SampleCreate,
+    SampleName,
+    SampleRepository,
+)
 from tests.core.server import watch
 
 NORMAL, FULL = 1, 2  # what SQLite calls its levels
@@ -174,6 +186,46 @@ async def test_a_cancelled_statement_ends_and_holds_no_lock(
         await own.execute(update(LabShelf).values(name="ours"))
 
 
+async def test_a_connection_with_rows_left_gives_its_lock_up_when_it_is_invalidated(
+    database: Database, shelf: LabShelf
+) -> None:
+    pooled = await database.engine.raw_connection()
+    raw: Any = pooled.driver_connection
+    await raw.execute("BEGIN IMMEDIATE")
+    reading = await raw.cursor()  # as SQLAlchemy does
+    await reading.execute("SELECT 1 UNION SELECT 2")
+
+    pooled.invalidate()
+
+    async with asyncio.timeout(2), database.transaction() as own:
+        await own.execute(update(LabShelf).values(name="ours"))
+    del reading
+
+
+async def test_a_connection_whose_opening_was_cancelled_is_closed(tmp_path: Path) -> None:
+    opened: list[sqlite3.Connection] = []
+    starts, goes_on = threading.Event(), threading.Event()
+
+    class SlowConnection(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            opened.append(self)
+            starts.set()
+            goes_on.wait()
+
+    file = tmp_path / "app.db"
+    opening = asyncio.create_task(driver.connect(file, factory=SlowConnection))
+    await asyncio.to_thread(starts.wait)
+    opening.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+
+
 async def test_a_read_that_takes_too_long_is_ended(
     database: Database, settings: CoreSettings
 ) -> None:
@@ -183,6 +235,25 @@ async def test_a_read_that_takes_too_long_is_ended(
         await limited.fetch(lambda session: session.execute(LONG))
     async with asyncio.timeout(5):
         await limited.dispose()
+
+
+async def test_a_request_waits_for_a_lock_no_longer_than_its_deadline(
+    database: Database, settings: CoreSettings, shelf: LabShelf
+) -> None:
+    timeouts = {"database_lock_timeout_seconds": 20.0, "database_request_timeout_seconds": 0.5}
+    limited = Database(settings.model_copy(update=timeouts))
+
+    async def write() -> None:
+        async with limited.transaction() as own:
+            await own.execute(update(LabShelf).values(name="theirs"))
+
+    async with database.transaction() as holding:
+        await holding.execute(update(LabShelf).values(name="ours"))
+        began = time.monotonic()
+        with pytest.raises((UnavailableError, DBAPIError)):
+            await write()
+        assert time.monotonic() - began < 10
+    await limited.dispose()
 
 
 async def test_a_savepoint_belongs_to_its_transaction(
@@ -198,6 +269,31 @@ async def test_a_savepoint_belongs_to_its_transaction(
         await fail()
 
     assert await session.scalar(select(LabShelf.name)) is None
+
+
+@pytest.mark.parametrize("has_record", [False, True])
+async def test_nothing_is_committed_after_sqlite_has_rolled_the_transaction_back(
+    database: Database, session: AsyncSession, shelf: LabShelf, has_record: bool
+) -> None:
+    """As it does when the disk is full."""
+    roll_back = "INSERT OR ROLLBACK INTO lab_shelves SELECT * FROM lab_shelves"
+
+    async def work() -> None:
+        async with database.transaction() as own:
+            if has_record:
+                await SampleRepository(own).add(LabSample(name="one"))
+            else:
+                await SampleRepository(own).insert(SampleCreate(name="one"), SampleName)
+            with pytest.raises(DBAPIError):
+                await execute(own, roll_back, [])
+
+    with pytest.raises(PendingRollbackError):
+        await work()
+
+    assert list(await session.scalars(select(LabSample.name))) == []
+    await session.rollback()
+    async with database.transaction() as own:
+        await SampleRepository(own).insert(SampleCreate(name="after"), SampleName)
 
 
 @pytest.mark.parametrize("pattern", ["ÉTÉ", "été"])

@@ -15,23 +15,28 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.connections import check_options, replace_lost_connections
 from app.core.failures import Failure
 
 __all__ = [
+    "DEFAULT_MIGRATION_URL",
     "DEFAULT_URL",
     "ERRORS",
     "MIGRATION_OPTIONS",
     "RESULT_TYPE",
     "STREAM_OPTIONS",
+    "begin",
     "check_url",
+    "commit",
     "details_of",
     "engine_options",
     "failure_of",
     "fetch",
     "insert_many",
     "is_in_transaction",
+    "is_useless",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -41,6 +46,8 @@ __all__ = [
 ]
 
 DEFAULT_URL = "postgresql+asyncpg://app:app@localhost:5432/app"
+# The role that owns the tables, as compose.yaml makes it.
+DEFAULT_MIGRATION_URL = "postgresql+asyncpg://migrator:migrator@localhost:5432/app"
 
 # What `fetch` raises if the database reports an error or cannot be reached.
 ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
@@ -169,6 +176,22 @@ def connect_arguments(options: Mapping[str, Any], purpose: str) -> dict[str, Any
     return {**arguments, "dsn": f"postgresql://?{urlencode(dsn)}"}
 
 
+class CheckedConnection(asyncpg.Connection):  # type: ignore[misc]
+    """Raise an error where PostgreSQL answers COMMIT with a rollback.
+
+    It does after an error that was caught outside a savepoint: what was written before is lost.
+    """
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        status: str = await super().execute(query, *args, **options)
+        if status == "ROLLBACK" and query.startswith("COMMIT"):
+            raise asyncpg.InFailedSQLTransactionError(
+                "nothing was committed: a statement of the transaction had failed. To go on after "
+                "an error, execute the statement in `async with session.begin_nested()`."
+            )
+        return status
+
+
 def engine_options(
     purpose: Literal["write", "read", "migrate"],
     *,
@@ -190,6 +213,7 @@ def engine_options(
         # For a network that swallows packets: the server's own limit comes first.
         "command_timeout": statement_timeout and statement_timeout + 5,
         "server_settings": settings,
+        "connection_class": CheckedConnection,
     }
     if purpose == "read":
         # A SELECT is one round trip instead of three, and sees what READ COMMITTED sees.
@@ -224,8 +248,7 @@ def prepare(
     def on_error(context: ExceptionContext) -> None:
         """A disconnect makes the pool replace all its connections, after a failover for example."""
         error = context.original_exception
-        read_only = getattr(error, "sqlstate", None) == READ_ONLY
-        if context.connection is None or (purpose == "write" and read_only):
+        if context.connection is None or is_useless(error, writes=purpose == "write"):
             context.is_disconnect = True
         if isinstance(error, OSError):  # of `command_timeout`: asyncpg leaves it as it is
             context.is_disconnect = True
@@ -247,6 +270,11 @@ def prepare(
         lambda record: bool(record.driver_connection.is_closed()),
         ping_after_idle=ping_after_idle,
     )
+
+
+def is_useless(error: BaseException, *, writes: bool) -> bool:
+    """Return whether the error means that no connection of the pool can be used any more."""
+    return writes and getattr(error, "sqlstate", None) == READ_ONLY
 
 
 def cause_of(error: DBAPIError) -> Any:
@@ -324,6 +352,27 @@ async def fetch(
 def is_in_transaction(connection: Any) -> bool:
     """Return whether BEGIN was sent: SQLAlchemy sends it with its first statement."""
     return bool(connection.is_in_transaction())
+
+
+async def begin(connection: PoolProxiedConnection) -> None:
+    """Begin a transaction, as SQLAlchemy does, or raise `ERRORS`."""
+    adapter: Any = connection.dbapi_connection
+    if adapter.autocommit:
+        return
+    transaction = adapter.driver_connection.transaction(
+        isolation=adapter.isolation_level,
+        readonly=adapter.readonly,
+        deferrable=adapter.deferrable,
+    )
+    await transaction.start()
+    adapter._transaction = transaction  # SQLAlchemy's own calls go on in it
+
+
+async def commit(connection: PoolProxiedConnection) -> None:
+    """Commit the transaction, or raise `ERRORS`."""
+    adapter: Any = connection.dbapi_connection
+    transaction, adapter._transaction = adapter._transaction, None
+    await transaction.commit()
 
 
 async def insert_many(

@@ -148,16 +148,18 @@ async def test_nothing_is_sent_in_the_clear_if_the_server_offers_no_tls(
     assert sent == [TLS_REQUEST, b""]
 
 
+@pytest.mark.parametrize("path", ["/lab/shelves", "/lab/samples"])
 async def test_a_server_that_became_read_only_is_left_for_one_that_can_write(
-    server: URL, url: URL, client_with: LabApp
+    server: URL, url: URL, client_with: LabApp, path: str
 ) -> None:
+    """With a record, and without."""
     settings = {"database_url": SecretStr(url.render_as_string(hide_password=False))}
     await execute(server, "ALTER DATABASE app SET default_transaction_read_only = on")
     async with client_with(**settings) as (client, _):
-        refused = await client.post("/lab/shelves", json={"name": "one"})
+        refused = await client.post(path, json={"name": "one"})
         bug = await client.post("/lab/read-only", json={"name": "one"})
         await execute(server, "ALTER DATABASE app RESET default_transaction_read_only")
-        written = await client.post("/lab/shelves", json={"name": "one"})
+        written = await client.post(path, json={"name": "one"})
 
     assert (refused.status_code, bug.status_code, written.status_code) == (503, 500, 201)
 

@@ -4,20 +4,24 @@ import asyncio
 import gc
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from app.core import health, responses
 from app.core.database import Database
-from app.core.limits import HeaderLimit
+from app.core.headers import send_securely
+from app.core.limits import HeaderLimit, HostLimit
 from app.core.logs import RequestLog, configure_logs
 from app.core.openapi import document_problems
 from app.core.routing import RouteTable, flatten
+from app.core.safety import refuse_to_start, unsafe_settings
 from app.core.settings import CoreSettings
+from app.core.shutdown import delayed_shutdown
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -31,19 +35,31 @@ class Service(FastAPI):
         return super().openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and b"content-length" in dict(scope["headers"]):
-            # FastAPI refuses a body that is declared too long in plain text. Without the
-            # declaration, the body is counted as it arrives and refused in our error format.
-            headers = (header for header in scope["headers"] if header[0] != b"content-length")
-            scope = {**scope, "headers": list(headers)}
+        if scope["type"] == "lifespan" and (reasons := unsafe_settings(self)):
+            configure_logs(level=self.state.settings.log_level, json=self.state.settings.log_json)
+            await refuse_to_start(receive, send, reasons)
+            return
+        if scope["type"] == "http":
+            send = send_securely(send)  # here, for the responses of the service's own middleware
+            if b"content-length" in dict(scope["headers"]):
+                # FastAPI refuses a body that is declared too long in plain text. Without the
+                # declaration, the body is counted as it arrives and refused in our error format.
+                headers = [each for each in scope["headers"] if each[0] != b"content-length"]
+                scope = {**scope, "headers": headers}
         await super().__call__(scope, receive, send)
 
 
-def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
-    """Build the application. It does not connect to anything before startup."""
+def create_application(
+    router: APIRouter, settings: CoreSettings, *, lifespan: Lifespan[FastAPI] | None = None
+) -> FastAPI:
+    """Build the application. It does not connect to anything before startup.
+
+    `lifespan` is the service's own code at startup and shutdown, as for Starlette. The database,
+    `app.state.database`, is open before it starts and until it has ended.
+    """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def run(app: FastAPI) -> AsyncIterator[Any]:
         configure_logs(level=settings.log_level, json=settings.log_json)
         database = Database(settings)
         app.state.database = database
@@ -53,12 +69,15 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
             timeout=settings.ready_timeout_seconds,
         )
         report = asyncio.create_task(app.state.readiness.report())
-        tune_garbage_collection()
+        delay = settings.shutdown_delay_seconds
         try:
-            yield
+            async with lifespan(app) if lifespan else nullcontext() as state:
+                tune_garbage_collection()
+                with delayed_shutdown(app.state.readiness, seconds=delay):
+                    yield state
         finally:
             report.cancel()
-            app.state.readiness.close()
+            await app.state.readiness.close()
             await database.dispose()
 
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
@@ -66,7 +85,7 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
         title=project["tool"]["service"]["title"],
         version=project["project"]["version"],
         description=project["project"]["description"],
-        lifespan=lifespan,
+        lifespan=run,
         redirect_slashes=False,  # the redirect would go to the host that the caller names
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url="/redoc" if settings.docs_enabled else None,
@@ -80,7 +99,11 @@ def create_application(router: APIRouter, settings: CoreSettings) -> FastAPI:
     app.include_router(router)
     flatten(app)
     app.router.middleware_stack = RouteTable(app.router)
+    if settings.allowed_hosts or settings.is_public:
+        app.add_middleware(HostLimit, hosts=settings.allowed_hosts)
     app.add_middleware(HeaderLimit, max_bytes=settings.max_header_bytes)
+    # Starlette has one outside of all middleware, where a 500 gets no headers from it, as CORS's.
+    app.add_middleware(ServerErrorMiddleware, handler=responses.respond_to_bug)
     app.add_middleware(RequestLog)
     responses.handle_errors(app)
     return app

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
 from app.core.defaults import complete, converted, insert_sql, table_of
-from app.core.direct import announce, as_database_error
+from app.core.direct import announce, call
+from app.core.execution import connection_of, engine_of, flush
 from app.core.models import Base
 
 T = TypeVar("T")
@@ -46,19 +47,14 @@ async def insert_directly(session: AsyncSession, model: type[Base], rows: list[R
     columns = complete(model, rows)
     if columns is None:
         return False
-    await session.flush()
-    connection = await session.connection()
+    await flush(session)
+    connection, engine = await connection_of(session), engine_of(session)
     names = tuple(columns)
-    statement = insert_sql(model, names, connection.dialect)
-    announce(connection.engine, statement, f"{len(rows)} rows")
-    raw = await connection.get_raw_connection()
-    if not driver.is_in_transaction(raw.driver_connection):
-        await session.execute(select(1))
-    records = converted(model, columns, connection.dialect)
-    try:
-        await driver.insert_many(raw.driver_connection, table_of(model), names, statement, records)
-    except driver.ERRORS as error:
-        raise await as_database_error(session, raw, statement, error) from error
+    statement = insert_sql(model, names, engine.dialect)
+    announce(engine, statement, f"{len(rows)} rows")
+    records = converted(model, columns, engine.dialect)
+    arguments = (connection.driver_connection, table_of(model), names, statement, records)
+    await call(engine, connection, statement, driver.insert_many, *arguments, writes=True)
     return True
 
 

@@ -1,5 +1,6 @@
 """The command line of the service: `uv run app`, or `python -m app.core.commands`."""
 
+import asyncio
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, NoReturn
@@ -21,6 +22,24 @@ command_line.add_typer(data, name="data")
 def fail(message: str, status: int = 1) -> NoReturn:
     typer.echo(message, err=True)
     raise typer.Exit(status)
+
+
+@command_line.command("check")
+def check_command() -> None:
+    """Check that the settings are valid, and safe for where the service runs.
+
+    With others, the service does not start.
+    """
+    # Imported by name: the help does not need them.
+    pydantic, safety = import_module("pydantic"), import_module("app.core.safety")
+    try:
+        app = import_module("app.main").app
+    except pydantic.ValidationError as error:
+        found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+        fail("\n".join(f"{name}: {message}." for name, message in found))
+    if reasons := safety.unsafe_settings(app):
+        fail("\n".join(reasons))
+    typer.echo("The settings are valid, and safe for the ENVIRONMENT that they name.")
 
 
 @data.command("copy")
@@ -67,6 +86,22 @@ def copy_command(
         fail("Interrupted. Run the same command with --resume to continue.", INTERRUPTED)
     copying.show_tables(tables)
     typer.echo("Both databases have the same rows.")
+
+
+@command_line.command("purge-answers")
+def purge_answers_command(
+    hours: Annotated[
+        int, typer.Option("--hours", min=1, max=87_600, help="The age of what is deleted.")
+    ] = 24,
+) -> None:
+    """Delete the stored answers to requests with an Idempotency-Key.
+
+    A request that is repeated later than that is executed again.
+    """
+    # Imported by name: the help does not need them.
+    answers, settings = import_module("app.core.answers"), import_module("app.settings")
+    purge = answers.purge_old_answers(settings.Settings(), hours=hours)
+    typer.echo(f"Deleted {asyncio.run(purge)} answers.")
 
 
 if __name__ == "__main__":

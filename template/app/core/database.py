@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.core import driver, sessions
 from app.core.engine import ConnectionQueue, Deadline, create_engine
 from app.core.failures import Failure
-from app.core.sessions import WriteSession, close_session
+from app.core.sessions import WriteSession
 from app.core.settings import CoreSettings
 
 T = TypeVar("T")
@@ -75,13 +75,10 @@ class Database:
 
         Raise `UnavailableError` if no connection is free in time or the work takes too long.
         """
-        async with Deadline(self.deadline), self._queues[self.engine]:
-            session = self._write()
-            try:
-                yield session
-                await session.commit()
-            finally:
-                await close_session(session)
+        queue = self._queues[self.engine]
+        async with Deadline(self.deadline), queue, self._write() as session:
+            yield session
+            await session.commit()
 
     @asynccontextmanager
     async def read(self, *, primary: bool = False) -> AsyncIterator[ReadSession]:

@@ -1,15 +1,19 @@
 """The defaults of columns, for rows that are inserted without SQLAlchemy's unit of work."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import Dialect, Table, insert, inspect
 
-from app.core.models import Base
+from app.core.models import Base, utc_now
 
 Row = Mapping[str, Any]
 Columns = dict[str, list[Any]]
+
+
+class Same(list[Any]):
+    """The same value for each row, which is converted once."""
 
 
 class Parameters:
@@ -40,13 +44,20 @@ def complete(model: type[Base], rows: Sequence[Row]) -> Columns | None:
         default: Any = column.default
         if column.key in rows[0]:
             columns[column.key] = [row[column.key] for row in rows]
+        elif default is not None and default.is_callable and is_now(default.arg):
+            columns[column.key] = Same([utc_now()] * len(rows))
         elif default is not None and default.is_callable:
             columns[column.key] = [default.arg(Parameters(row)) for row in rows]
         elif default is not None and default.is_scalar:
-            columns[column.key] = [default.arg] * len(rows)
+            columns[column.key] = Same([default.arg] * len(rows))
         elif default is not None:
             return None
     return columns if columns.keys() >= rows[0].keys() else None
+
+
+def is_now(default: Any) -> bool:
+    """Return whether it is `utc_now`: rows that are stored together are equally old."""
+    return getattr(default, "__wrapped__", None) is utc_now  # SQLAlchemy adds a parameter
 
 
 @cache
@@ -64,5 +75,12 @@ def processors_of(model: type[Base], names: tuple[str, ...], dialect: Dialect) -
 def converted(model: type[Base], columns: Columns, dialect: Dialect) -> Iterator[tuple[Any, ...]]:
     """Return the rows of `columns` as the driver takes them."""
     processors = processors_of(model, tuple(columns), dialect)
-    pairs = zip(processors, columns.values(), strict=True)
-    return zip(*(map(process, each) if process else each for process, each in pairs), strict=True)
+    return zip(*map(convert, processors, columns.values()), strict=True)
+
+
+def convert(process: Callable[[Any], Any] | None, values: list[Any]) -> Iterable[Any]:
+    if process is None:
+        return values
+    if isinstance(values, Same):
+        return [process(values[0])] * len(values)
+    return map(process, values)

@@ -4,32 +4,22 @@
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Dialect, Select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.base import ExecutableOption
 
 from app.core import driver
-from app.core.connections import check_out
-from app.core.sessions import ReadSession
 
+T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
 
 OPTIONS: list[ExecutableOption] = []  # of every query; `soft_delete.py` adds one
 listeners: list[Callable[[str], None]] = []  # are called with each statement
 logger = logging.getLogger("sqlalchemy.engine.Engine")
-
-
-def announce(engine: Any, sql: str, parameters: object = None) -> None:
-    """Tell the listeners, and the log if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
-    for listener in listeners:
-        listener(sql)
-    if engine.echo:
-        logger.info("%s %r", sql, parameters)
 
 
 class DirectQuery:
@@ -58,29 +48,16 @@ class DirectQuery:
         processors = (each.result_processor(dialect, driver.RESULT_TYPE) for each in types)
         self.converters = [pair for pair in enumerate(processors) if pair[1] is not None]
 
-    async def execute(self, session: ReadSession, values: Mapping[str, Any]) -> Rows:
-        """Return the rows, read on the connection of the session if it has one."""
+    def parameters(self, values: Mapping[str, Any]) -> list[Any]:
         values = {**self.defaults, **values}
-        parameters = [
+        return [
             values[name] if process is None else process(values[name])
             for name, process in self.binds
         ]
-        announce(session.engine, self.sql, parameters)
-        if session.is_built():
-            connection = await (await session.connection()).get_raw_connection()
-        else:
-            connection = session.checked_out or await check_out(session.engine)
-            session.checked_out = connection
-        try:
-            rows = await driver.fetch(connection.driver_connection, self.sql, parameters)
-        except driver.ERRORS as error:
-            raise await as_database_error(session, connection, self.sql, error) from error
-        except BaseException:
-            await invalidate(session, connection)
-            raise
-        return self.convert(rows) if self.converters else rows
 
     def convert(self, rows: Rows) -> Rows:
+        if not self.converters:
+            return rows
         converted = [list(row) for row in rows]
         for index, convert in self.converters:
             for row in converted:
@@ -88,12 +65,45 @@ class DirectQuery:
         return converted
 
 
-async def as_database_error(
-    session: AsyncSession, connection: PoolProxiedConnection, sql: str, error: Exception
+def announce(engine: Any, sql: str, parameters: object) -> None:
+    """Tell the listeners, and the log if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
+    for listener in listeners:
+        listener(sql)
+    if engine.echo:
+        logger.info("%s %r", sql, parameters)
+
+
+async def call(
+    engine: Any,
+    connection: PoolProxiedConnection,
+    sql: str,
+    function: Callable[..., Awaitable[T]],
+    *arguments: Any,
+    writes: bool,
+) -> T:
+    """Await a function of the driver. Raise SQLAlchemy's errors in place of the driver's.
+
+    A connection that is lost, or was left within the call, is not used again. If the caller
+    `writes`, one to a server that only reads is useless.
+    """
+    try:
+        return await function(*arguments)
+    except driver.ERRORS as error:
+        raise as_database_error(engine, connection, sql, error, writes=writes) from error
+    except BaseException:
+        connection.invalidate()
+        raise
+
+
+def as_database_error(
+    engine: Any,
+    connection: PoolProxiedConnection,
+    sql: str,
+    error: Exception,
+    *,
+    writes: bool,
 ) -> DBAPIError:
-    """Return SQLAlchemy's error for one of the driver. A lost connection is not used again."""
-    bind: Any = session.engine if isinstance(session, ReadSession) else session.get_bind()
-    dialect = bind.dialect  # `get_bind` would return the connection to the pool
+    dialect: Any = engine.dialect
     dbapi = dialect.loaded_dbapi
     original = error
     if not isinstance(error, dbapi.Error):
@@ -101,16 +111,14 @@ async def as_database_error(
         original = (dbapi.IntegrityError if is_refused else dbapi.Error)(str(error), error)
         original.__cause__ = error
     raw = connection.dbapi_connection
-    lost = isinstance(error, OSError) or dialect.is_disconnect(original, raw, None)
+    lost = (
+        isinstance(error, OSError)
+        or dialect.is_disconnect(original, raw, None)
+        or driver.is_useless(error, writes=writes)
+    )
     if lost:
-        await invalidate(session, connection)
+        engine.pool._invalidate(connection, error)  # noqa: SLF001 - all older ones, too
     found = DBAPIError.instance(
         sql, None, original, dbapi.Error, True, connection_invalidated=lost, dialect=dialect
     )
     return cast("DBAPIError", found)
-
-
-async def invalidate(session: AsyncSession, connection: PoolProxiedConnection) -> None:
-    if isinstance(session, ReadSession):
-        session.checked_out = None
-    await session.run_sync(lambda _: connection.invalidate())

@@ -32,8 +32,11 @@ def create_engine(
             "max_overflow": 0 if job else settings.database_max_overflow,
             "pool_timeout": settings.database_pool_timeout_seconds,
             "pool_recycle": settings.database_pool_recycle_seconds,
+            "pool_reset_on_return": None,  # see `support_check_out`
         }
-    lock_timeout = None if job else settings.database_lock_timeout_seconds
+    # Not longer than a request: a wait for a lock cannot be cancelled on every database.
+    longest = min(settings.database_lock_timeout_seconds, settings.database_request_timeout_seconds)
+    lock_timeout = None if job else longest
     if purpose == "migrate":
         lock_timeout = settings.database_migration_lock_timeout_seconds
     for_the_driver = driver.engine_options(
@@ -46,7 +49,8 @@ def create_engine(
     # SQLAlchemy would pass the URL's options to `connect` unchanged. The driver translates them.
     without_options = url.set(query={})
     engine = create_async_engine(without_options, **{**pool, **echo, **for_the_driver, **options})
-    support_check_out(engine)
+    if purpose != "migrate":
+        support_check_out(engine)
     driver.prepare(
         engine,
         purpose,

@@ -63,9 +63,12 @@ class Readiness:
         self.timeout = timeout
         self.known, self.newest = read_revisions(VERSIONS)
         self.pending: asyncio.Task[str | None] | None = None
+        self.is_shutting_down = False
 
     async def check(self) -> str | None:
         """Return why the service is not ready and how to fix it, or `None` if it is ready."""
+        if self.is_shutting_down:
+            return "The service is shutting down."
         if self.pending is None or self.pending.done():
             self.pending = asyncio.create_task(self._ask())
         # Not `wait_for`: closing an unresponsive connection can take longer than the timeout.
@@ -77,9 +80,11 @@ class Readiness:
         if reason := await self.check():
             logger.error("Not ready: %s", reason)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Cancel the check that is running, and let it return its connection."""
         if self.pending is not None:
             self.pending.cancel()
+            await asyncio.wait({self.pending}, timeout=self.timeout)
 
     async def _ask(self) -> str | None:
         for name, engine in self.engines.items():
@@ -132,5 +137,5 @@ async def read_readiness(request: Request) -> Health:
     readiness: Readiness = request.app.state.readiness
     if reason := await readiness.check():
         add_to_request_log(request, reason=reason)
-        raise UnavailableError("The database is not ready. The log says why.")
+        raise UnavailableError("The service is not ready. The log says why.")
     return Health()

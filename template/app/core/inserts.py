@@ -1,16 +1,18 @@
 """Insert one row and return it as a schema: `POST /users` takes 28 % less than by a record."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Dialect, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 
-from app.core.defaults import complete, converted, insert_sql, table_of
+from app.core import driver
+from app.core.defaults import Columns, complete, converted, insert_sql, table_of
+from app.core.execution import connection_of, engine_of, execute, flush
 from app.core.models import Base
-from app.core.sessions import ReadOnlyError, ReadSession, WriteSession
+from app.core.sessions import ReadOnlyError, ReadSession
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -41,13 +43,36 @@ async def insert_record(session: AsyncSession, record: Base, schema: type[S]) ->
     if not fields.keys() >= schema.model_fields.keys():
         return None
 
-    def insert_row(own: Session, columns: dict[str, list[Any]]) -> None:
-        own.flush()
-        connection: Connection
-        connection = session.open(own) if isinstance(session, WriteSession) else own.connection()
-        statement = insert_sql(model, tuple(columns), connection.dialect)
-        (parameters,) = converted(model, columns, connection.dialect)
-        connection.exec_driver_sql(statement, parameters)
-
-    await session.run_sync(insert_row, columns)
+    await write_row(session, model, columns, partial(insert_sql, model, tuple(columns)))
     return schema.model_validate(fields)
+
+
+async def write_row(
+    session: AsyncSession, model: type[Base], columns: Columns, sql: Callable[[Dialect], str]
+) -> None:
+    await flush(session)
+    await connection_of(session)  # the first connection completes the dialect
+    dialect = engine_of(session).dialect
+    (parameters,) = converted(model, columns, dialect)
+    await execute(session, sql(dialect), parameters)
+
+
+@cache
+def upsert_sql(
+    model: type[Base], names: tuple[str, ...], update: tuple[str, ...], dialect: Dialect
+) -> str:
+    statement = driver.upsert(table_of(model), key=["id"], update=update)
+    return str(statement.compile(dialect=dialect, column_keys=list(names)))
+
+
+async def upsert_row(
+    session: AsyncSession, model: type[Base], row: dict[str, Any], *, update: tuple[str, ...] = ()
+) -> None:
+    """Insert the row, or update these columns of the one that has its id.
+
+    Defaults apply. Raise `TypeError` for a model whose defaults are SQL, or that has versions.
+    """
+    columns = complete(model, [row])
+    if columns is None:
+        raise TypeError(f"{model.__name__} needs the unit of work of SQLAlchemy.")
+    await write_row(session, model, columns, partial(upsert_sql, model, tuple(columns), update))

@@ -14,15 +14,20 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.redaction import escape_texts, redact, redact_field
 from app.core.tracebacks import format_traceback
 
 app_logger = logging.getLogger("app")
 requests = logging.getLogger("app.requests")
 logger = structlog.stdlib.get_logger(requests.name)
 
-TEXTS_OF_THE_CODE = {"event", "exception", "stack"}  # may contain line breaks
 CLIENT_LEFT = 499  # the client disconnected; nginx logs the same status
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Those of each request, which hold no secrets. Its path may.
+PLAIN_FIELDS = {
+    *("event", "level", "logger", "timestamp"),
+    *("request_id", "method", "status", "milliseconds"),
+}
 
 LEVELS = {logging.INFO: "info", logging.WARNING: "warning"}
 
@@ -44,6 +49,8 @@ class JsonHandler(logging.StreamHandler[Any]):
                 **structlog.contextvars.get_contextvars(),
                 **fields,
             }
+            for name in [each for each in line if each not in PLAIN_FIELDS]:
+                line[name] = redact_field(name, line[name])
             with suppress(OSError, ValueError):  # a response does not fail because of its log
                 self.stream.write(f"{encode(line)}\n")
                 self.stream.flush()
@@ -73,11 +80,12 @@ def configure_logs(*, level: str, json: bool | None) -> None:
     with_traceback = structlog.processors.ExceptionRenderer(format_traceback)
     lines: list[structlog.typing.Processor] = [
         with_traceback,
+        redact,
         escape_texts,
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
     if json:
-        lines = [with_traceback, structlog.processors.JSONRenderer()]
+        lines = [with_traceback, redact, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -108,27 +116,6 @@ def drop_colors(
     """Drop the colored copy of the message that Uvicorn adds for terminals."""
     event.pop("color_message", None)
     return event
-
-
-def escape_texts(
-    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    """Escape control characters, which a client could send to manipulate a terminal."""
-
-    def escape(text: str, allowed: str) -> str:
-        return "".join(
-            character
-            if character.isprintable() or character in allowed
-            else character.encode("unicode_escape").decode()
-            for character in text
-        )
-
-    return {
-        name: escape(value, "\n\t" if name in TEXTS_OF_THE_CODE else "")
-        if isinstance(value, str)
-        else value
-        for name, value in event.items()
-    }
 
 
 def is_not_logged_here(record: logging.LogRecord) -> bool:

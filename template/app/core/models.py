@@ -1,10 +1,24 @@
 """The base class of all tables, mixins, portable column types and naming conventions."""
 
+import enum
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, MetaData, String, Text, event
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -30,19 +44,34 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Convert nothing if the driver returns instants in UTC: it is two calls for each."""
+        """Do without the calls of `TypeDecorator`, and without any if the driver returns UTC."""
         if driver.returns_utc(dialect):
             return None
+        of_the_database = self.impl_instance.dialect_impl(dialect)
+        if of_the_database.result_processor(dialect, coltype) is None:
+            return as_utc
         return super().result_processor(dialect, coltype)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return as_utc(value)
+
+
+def as_utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class Choice(enum.StrEnum):
+    """The base of enums for columns: `status: Mapped[OrderStatus]`.
+
+    The column is a text of at most 50 characters with the value, and has a CHECK constraint, named
+    after it. If the values change, Alembic generates a revision that replaces the constraint.
+    """
 
 
 class Base(AsyncAttrs, DeclarativeBase):
@@ -58,7 +87,30 @@ class Base(AsyncAttrs, DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime(), str: String(255)}
+    type_annotation_map = {
+        datetime: UtcDateTime(),
+        str: String(255),
+        Choice: Enum(
+            enum.Enum,  # replaced by the enum of the column
+            values_callable=lambda choice: [each.value for each in choice],
+            native_enum=False,
+            length=50,
+        ),
+    }
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if isinstance(table := vars(cls).get("__table__"), Table):
+            check_choices(table)
+
+
+def check_choices(table: Table) -> None:
+    """Add a CHECK constraint for each column whose type is a `Choice`."""
+    for column in table.columns:
+        choice = getattr(column.type, "enum_class", None)
+        if choice is not None and issubclass(choice, Choice):
+            condition = type_coerce(column, String).in_([each.value for each in choice])
+            table.append_constraint(CheckConstraint(condition, name=column.name))
 
 
 class UuidKey:

@@ -15,6 +15,8 @@ def document_problems(schema: dict[str, Any]) -> None:
             statuses = {status for status in responses if status >= "400"} | {"500", "503"}
             if "requestBody" in operation:
                 statuses |= {"400", "413"}
+            if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ())):
+                statuses |= {"409"}
             for status in sorted(statuses):
                 content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCES.format(model="Problem")}}}
                 title = title_of(int(status)) if status.isdecimal() else "Error"

@@ -123,13 +123,18 @@ def rows_after(
     The bound on the first column is repeated, so that every database uses a range of the index.
     For a comparison of tuples, some databases scan the whole index.
     """
+    places = [(column, values[number], descending) for number, column in enumerate(columns)]
+    return beyond(places)
 
-    def beyond(column: Any, value: Any) -> ColumnElement[bool]:
-        return column < value if descending else column > value  # type: ignore[no-any-return]
 
-    first, value = columns[0], values[0]
-    if len(columns) == 1:
-        return beyond(first, value)
-    at_least = first <= value if descending else first >= value
-    rest = rows_after(columns[1:], values[1:], descending=descending)
-    return and_(at_least, or_(beyond(first, value), and_(first == value, rest)))
+def beyond(places: Sequence[tuple[Any, Any, bool]]) -> ColumnElement[bool]:
+    """Return the condition of `rows_after` for columns that may differ in their direction.
+
+    Each place is a column, its value and whether its order is descending.
+    """
+    (column, value, descending), *others = places
+    is_beyond: ColumnElement[bool] = column < value if descending else column > value
+    if not others:
+        return is_beyond
+    at_least = column <= value if descending else column >= value
+    return and_(at_least, or_(is_beyond, and_(column == value, beyond(others))))

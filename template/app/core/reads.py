@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.bulk import in_chunks
 from app.core.direct import DirectQuery
-from app.core.sessions import ReadSession
+from app.core.execution import can_call_driver, connection_of, engine_of, execute
 from app.core.shapes import Shape
 
 Q = TypeVar("Q")
@@ -68,12 +68,11 @@ def plans_for(_: Select[Any]) -> dict[tuple[type[BaseModel], Dialect], Plan]:
 
 async def plan_for(query: Select[Any], schema: type[BaseModel], session: AsyncSession) -> Plan:
     """Return the plan for the database of the session. Each query is compiled once."""
-    engine = session.engine if isinstance(session, ReadSession) else None
-    dialect = (engine or session.get_bind()).dialect
+    dialect = engine_of(session).dialect
     plans = plans_for(query)
     plan = plans.get((schema, dialect))
     if plan is None:
-        await session.connection()  # the first connection completes the dialect
+        await connection_of(session)  # the first connection completes the dialect
         plan = plans[schema, dialect] = Plan(query, schema, dialect)
     return plan
 
@@ -84,8 +83,9 @@ async def read_records(
     """Return what the fields of the schema need from each row, with lists of related records."""
     plan = await plan_for(query, schema, session)
     rows: Sequence[Sequence[Any]]
-    if plan.direct.is_possible and isinstance(session, ReadSession) and not session.is_closed:
-        rows = await plan.direct.execute(session, values)
+    if plan.direct.is_possible and can_call_driver(session):
+        parameters = plan.direct.parameters(values)
+        rows = plan.direct.convert(await execute(session, plan.direct.sql, parameters))
     else:
         rows = (await session.execute(plan.query, values)).all()
     records = [plan.record(row) for row in rows]

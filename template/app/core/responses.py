@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from app.core import driver, errors
 from app.core.errors import AppError
 from app.core.logs import add_to_request_log
+from app.core.registry import fields_of
 from app.core.schemas import name_fields
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,6 +48,11 @@ class Problem(BaseModel):
     errors: list[InvalidField] | None = Field(
         default=None, description="What is not valid, for status 422."
     )
+    fields: list[str] | None = Field(
+        default=None,
+        description="The columns that the error is about, where the database names them.",
+        examples=[["email"]],
+    )
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -70,6 +76,7 @@ def respond(
     type: str = "about:blank",
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, str]] | None = None,
+    fields: Sequence[str] | None = None,
 ) -> Response:
     """Build the response. Its JSON is ASCII, so that any text from a client can be encoded."""
     problem = {
@@ -79,6 +86,7 @@ def respond(
         "detail": detail,
         "request_id": request.scope.get("request_id"),
         "errors": errors,
+        "fields": fields or None,
     }
     body = json.dumps({name: value for name, value in problem.items() if value is not None})
     headers = dict(headers or {})
@@ -150,10 +158,11 @@ async def respond_to_database_error(request: Request, error: Exception) -> Respo
     failure = driver.failure_of(error)
     if failure is not None:
         add_to_request_log(request, error=failure.name)
-    add_to_request_log(request, **driver.details_of(error))
+    details = driver.details_of(error)
+    add_to_request_log(request, **details)
     if failure is None or failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error  # a bug in the service
-    return respond(request, failure.status, failure.detail)
+    return respond(request, failure.status, failure.detail, fields=fields_of(details))
 
 
 async def respond_to_stale_record(request: Request, error: Exception) -> Response:
@@ -172,9 +181,7 @@ async def respond_to_pool_timeout(request: Request, _: Exception) -> Response:
 
 async def respond_to_bug(request: Request, _: Exception) -> Response:
     """Return the id of the request, by which the error can be found in the log."""
-    request_id = request.scope.get("request_id")
-    headers = {"X-Request-ID": request_id} if request_id else {}
-    return respond(request, 500, "An error in the service. It was logged.", headers=headers)
+    return respond(request, 500, "An error in the service. It was logged.")
 
 
 def handle_errors(app: FastAPI) -> None:

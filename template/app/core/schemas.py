@@ -83,7 +83,7 @@ Email = Annotated[
     PlainText,
     StringConstraints(max_length=254),
     AfterValidator(check_email),
-    Field(examples=["ada@example.org"]),
+    Field(examples=["ada@example.org"], json_schema_extra={"format": "email"}),
 ]
 Instant = Annotated[AwareDatetime, AfterValidator(to_utc)]
 Cents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000_000)]

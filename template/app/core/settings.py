@@ -1,14 +1,27 @@
 """Settings that every service has, read from the environment and from the file `.env`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from starlette.requests import Request
 
 from app.core import driver
+from app.core.hosts import parse_host, split_hosts
+
+DEVELOPMENT = "development"
+NOT_SET: Any = None  # the default of a setting that another one decides
 
 
 def check_url(value: SecretStr) -> SecretStr:
@@ -26,6 +39,15 @@ def parse_url(value: SecretStr) -> URL:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_url)]
 # An empty variable counts as not set: compose files and platforms set such variables.
 empty_is_none = BeforeValidator(lambda value: None if value == "" else value)
+Environment = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=100)
+]
+# Comma-separated, and not JSON as other lists: `NoDecode`.
+Hosts = Annotated[
+    Sequence[Annotated[str, AfterValidator(parse_host)]],
+    NoDecode,
+    BeforeValidator(lambda value: split_hosts(value) if isinstance(value, str) else value),
+]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -40,10 +62,17 @@ class CoreSettings(BaseSettings):
         env_file=".env", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
+    environment: Environment = DEVELOPMENT
+    """Where the service runs. Any other name than `development` is public: it must be safe."""
+    allowed_hosts: Hosts = ()
+    """The host names of the service. Required outside development; there, empty means any."""
+
     database_url: DatabaseUrl = SecretStr(driver.DEFAULT_URL)
     """The URL of the database. Percent-encode the password: %40 for @, %2F for /."""
     database_replica_url: Annotated[DatabaseUrl | None, empty_is_none] = None
     """A replica for read sessions. If not set, they use the primary database."""
+    database_migration_url: Annotated[DatabaseUrl | None, empty_is_none] = None
+    """The same database for migrations, as a role that may change tables. If not set, as above."""
 
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     """The number of connections that a process keeps open, for reading and for writing each."""
@@ -82,12 +111,23 @@ class CoreSettings(BaseSettings):
     """How long a client may take to accept 64 KiB of a stream before the stream is ended."""
     ready_timeout_seconds: Seconds = 2.0
     """How long the readiness check waits for the database."""
+    shutdown_delay_seconds: float = Field(default=0.0, ge=0, le=3600)
+    """How long the service continues to serve, but reports that it is not ready, after SIGTERM."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """The minimum severity of messages that are logged."""
     log_json: Annotated[bool | None, empty_is_none] = None
     """Log JSON or plain text. If not set, plain text on a terminal and JSON elsewhere."""
-    docs_enabled: bool = True
-    """Serve the API's documentation at `/docs`, `/redoc` and `/openapi.json`."""
+    docs_enabled: bool = Field(default=NOT_SET, validate_default=True)
+    """Serve `/docs`, `/redoc` and `/openapi.json`. If not set, in development only."""
+
+    @field_validator("docs_enabled", mode="before")
+    @classmethod
+    def _fill_in(cls, value: Any, info: ValidationInfo) -> Any:
+        return info.data.get("environment") == DEVELOPMENT if value in (NOT_SET, "") else value
+
+    @property
+    def is_public(self) -> bool:
+        return self.environment != DEVELOPMENT
 
     @property
     def primary_url(self) -> URL:

@@ -18,9 +18,11 @@ from starlette.types import Message
 
 from app.core.application import create_application
 from app.core.database import Database
+from app.core.engine import create_engine
 from app.core.logs import configure_logs
 from app.core.settings import CoreSettings
 from tests.core import lab
+from tests.core.server import create_database, drop_database
 
 ReadLog = Callable[[], list[dict[str, Any]]]
 LabApp = Callable[..., AbstractAsyncContextManager[tuple[AsyncClient, Database]]]
@@ -40,10 +42,16 @@ async def database(lab_tables: None, database: Database) -> Database:
     return database
 
 
+def create_lab(**changes: Any) -> FastAPI:
+    lab_app = create_application(lab.router, CoreSettings(**changes))
+    lab_app.state.idempotency_model = lab.LabIdempotencyKey
+    return lab_app
+
+
 @pytest.fixture(scope="session")
 def lab_app(app: FastAPI) -> FastAPI:
     """The endpoints of `lab.py`, on the application's database."""
-    lab_app = create_application(lab.router, CoreSettings())
+    lab_app = create_lab()
     lab_app.state.database = app.state.database
     lab_app.state.readiness = app.state.readiness
     return lab_app
@@ -78,7 +86,7 @@ def request_of(*chunks: bytes) -> Request:
 @asynccontextmanager
 async def other_settings(**changes: Any) -> AsyncIterator[tuple[AsyncClient, Database]]:
     """A client of the same endpoints in an application with other settings, and its database."""
-    lab_app = create_application(lab.router, CoreSettings(**changes))
+    lab_app = create_lab(**changes)
     async with lab_app.router.lifespan_context(lab_app), connect(lab_app) as client:
         yield client, lab_app.state.database
 
@@ -98,7 +106,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def other_server(**changes: Any) -> AsyncIterator[tuple[int, Database]]:
-    lab_app = create_application(lab.router, CoreSettings(**changes))
+    lab_app = create_lab(**changes)
     listener = socket.create_server(("127.0.0.1", 0))
     # What a client does not read waits in the application, and not in the system's large buffers.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
@@ -144,3 +152,18 @@ async def shelf(session: AsyncSession) -> lab.LabShelf:
     await session.commit()
     session.expunge_all()
     return shelf
+
+
+@pytest.fixture
+async def other(
+    settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[AsyncEngine]:
+    """An empty database of its own, which the migrations find by the environment."""
+    url = settings.primary_url.set(database=f"{settings.primary_url.database}_migrations")
+    await drop_database(url)
+    await create_database(url)
+    monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+    engine = create_engine(url, settings, "migrate")
+    yield engine
+    await engine.dispose()
+    await drop_database(url)

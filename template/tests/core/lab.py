@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Response
 from sqlalchemy import (
     JSON,
     CheckConstraint,
@@ -26,6 +26,7 @@ from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote, validates
 from sqlalchemy.types import TypeDecorator
 
+from app.core.answers import StoredAnswer
 from app.core.database import (
     DatabaseDep,
     PrimaryReadSessionDep,
@@ -33,6 +34,7 @@ from app.core.database import (
     SessionDep,
 )
 from app.core.errors import ConflictError
+from app.core.idempotency import OnceDep
 from app.core.models import Base, Cents, IntegerKey, Name, Record
 from app.core.repository import Repository
 from app.core.responses import problems
@@ -110,6 +112,11 @@ class LabNote(Record):
     version: Mapped[int] = mapped_column()
 
     __mapper_args__ = {"version_id_col": version}
+
+
+class LabIdempotencyKey(StoredAnswer):
+    __tablename__ = "lab_idempotency_keys"
+    metadata = METADATA
 
 
 class LabCounter(IntegerKey, Base):
@@ -325,6 +332,43 @@ async def write_a_stale_record(case: str, session: SessionDep) -> None:
 @router.post("/misused")
 async def begin_twice(session: SessionDep) -> None:
     await session.begin()
+
+
+@router.post("/once/shelves", status_code=201, response_model=ShelfRead)
+async def create_shelf_once(
+    data: ShelfCreate, session: SessionDep, once: OnceDep
+) -> LabShelf | Response:
+    return await once(session, ShelfRepository(session).create(data))
+
+
+@router.post("/once/run", response_model=ShelfRead)
+async def create_shelf_once_in_a_retried_transaction(
+    data: ShelfCreate, database: DatabaseDep, once: OnceDep
+) -> LabShelf | Response:
+    return await database.run(lambda own: once(own, ShelfRepository(own).create(data)))
+
+
+async def create_many_shelves(data: ShelfCreate, session: SessionDep) -> str:
+    for number in range(3):
+        await ShelfRepository(session).create(ShelfCreate(name=f"{data.name} {number}"))
+    return 70_000 * "x"
+
+
+@router.post("/once/long")
+async def create_shelves_once(data: ShelfCreate, session: SessionDep, once: OnceDep) -> Any:
+    return await once(session, create_many_shelves(data, session))
+
+
+async def add_without_flush(data: ShelfCreate, session: SessionDep) -> None:
+    session.add(LabShelf(name=data.name))
+
+
+@router.post("/once/silent", status_code=204)
+async def create_shelf_once_silently(
+    data: ShelfCreate, session: SessionDep, once: OnceDep
+) -> Response:
+    answer = await once(session, add_without_flush(data, session))
+    return answer or Response(status_code=204)
 
 
 @router.post("/echo")

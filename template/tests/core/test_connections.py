@@ -71,3 +71,28 @@ async def test_many_sessions_at_once_have_a_connection_each(
     assert checked_out(small) == 0
     await small.dispose()
     gc.collect()  # warns of a connection that was not closed
+
+
+def most_connections(*engines: AsyncEngine) -> int:
+    pools: list[Any] = [engine.pool for engine in engines]
+    return sum(pool.size() + max(0, pool._max_overflow) for pool in pools)
+
+
+@pytest.mark.parametrize(
+    ("replica", "besides_writing"), [(False, 6 + 3 + 1), (True, 6 + 6 + 3 + 2)]
+)
+async def test_a_process_has_no_more_connections_than_the_documents_say(
+    settings: CoreSettings, replica: bool, besides_writing: int
+) -> None:
+    changes = {
+        "database_pool_size": 4,
+        "database_max_overflow": 2,
+        "database_stream_pool_size": 3,
+        "database_replica_url": settings.database_url if replica else None,
+    }
+    database = Database(settings.model_copy(update=changes))
+    writing = most_connections(database.engine)
+    await database.dispose()
+
+    assert writing <= 6
+    assert most_connections(*database.engines) == writing + besides_writing

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import Connection, event, select, text, update
+from sqlalchemy import Connection, delete, event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message, Receive, Scope, Send
@@ -17,7 +17,8 @@ from app.core.errors import UnavailableError
 from app.core.settings import CoreSettings
 from tests.conftest import checked_out
 from tests.core.conftest import LabApp
-from tests.core.lab import LabShelf, ShelfRepository
+from tests.core.faults import interrupted
+from tests.core.lab import LabShelf, SampleCreate, SampleName, SampleRepository, ShelfRepository
 
 
 async def names(session: AsyncSession) -> list[str]:
@@ -75,6 +76,27 @@ async def test_a_commit_that_fails_is_never_a_success(
     assert await names(session) == ["one"]
 
 
+@pytest.mark.parametrize("inserts_first", [False, True])
+async def test_a_connection_whose_commit_failed_is_not_used_again(
+    database: Database, session: AsyncSession, inserts_first: bool
+) -> None:
+    async def write(name: str) -> None:
+        async with database.transaction() as own:
+            if inserts_first:
+                await SampleRepository(own).insert(SampleCreate(name=name), SampleName)
+            own.add(LabShelf(name=name))
+
+    def fail(statement: str) -> None:
+        if statement.startswith("COMMIT"):
+            raise RuntimeError("The driver failed.")
+
+    with interrupted(0, fail), pytest.raises(RuntimeError):
+        await write("one")
+    await write("two")
+
+    assert await names(session) == ["two"]
+
+
 @pytest.mark.parametrize(("path", "status"), [("/lab/refused", 409), ("/lab/broken", 500)])
 async def test_an_error_rolls_back(
     client: AsyncClient, session: AsyncSession, path: str, status: int
@@ -105,6 +127,23 @@ async def test_a_read_session_refuses_at_the_flush(database: Database) -> None:
 
         with pytest.raises(ReadOnlyError):
             await session.flush()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        insert(LabShelf).values(name="one"),
+        update(LabShelf).values(name="one"),
+        delete(LabShelf),
+    ],
+    ids=["insert", "update", "delete"],
+)
+async def test_a_read_session_refuses_statements_that_write(
+    database: Database, statement: Any
+) -> None:
+    async with database.read() as session:
+        with pytest.raises(ReadOnlyError, match="Use SessionDep to write"):
+            await session.execute(statement)
 
 
 async def test_the_database_refuses_sql_that_writes_in_a_read_session(database: Database) -> None:

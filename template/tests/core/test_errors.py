@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import driver, errors, responses, schemas
 from app.core.errors import ConflictError
 from app.core.failures import Failure
+from app.core.registry import fields_of
 from app.core.responses import problem_type
 from tests.core.conftest import LabApp, ReadLog
+from tests.core.hostile import UNKNOWN_ID
 from tests.core.lab import LabBook, LabShelf, TooManyShelvesError
 
 JSON = {"content-type": "application/json"}
@@ -260,6 +262,44 @@ async def test_a_failure_of_the_database_has_a_status(client: AsyncClient) -> No
 
     assert response.status_code == 409
     assert response.json()["detail"] == Failure.DUPLICATE.detail
+    assert response.json()["fields"] == ["name"]
+
+
+async def test_a_failure_of_the_database_names_the_columns_and_no_values(
+    client: AsyncClient, shelf: LabShelf
+) -> None:
+    book = {"shelf_id": str(shelf.id), "title": "hush"}
+    await client.post("/lab/samples", json={"name": "hush"})
+    unknown = {"shelf_id": UNKNOWN_ID}
+
+    negative = await client.post("/lab/unchecked-books", json={**book, "price": -1})
+    duplicate = await client.post("/lab/samples", json={"name": "hush"})
+    reference = await client.post("/lab/unchecked-books", json={**book, **unknown})
+
+    assert (negative.status_code, negative.json()["fields"]) == (422, ["price"])
+    assert (duplicate.status_code, duplicate.json()["fields"]) == (409, ["name"])
+    # Not every database says which reference it is.
+    assert reference.json().get("fields", ["shelf_id"]) == ["shelf_id"]
+    for response in (negative, duplicate, reference):
+        assert "hush" not in response.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("details", "fields"),
+    [
+        ({}, []),
+        ({"column": "a"}, ["a"]),
+        ({"column": "name, is_live"}, ["name"]),
+        ({"constraint": "uq_lab_samples_name_is_live"}, ["name"]),
+        ({"constraint": "fk_lab_books_shelf_id"}, ["shelf_id"]),
+        ({"constraint": "ck_lab_books_price"}, ["price"]),
+        ({"constraint": "ix_lab_books_shelf_id"}, ["shelf_id"]),
+        ({"constraint": "nothing"}, []),
+    ],
+    ids=str,
+)
+def test_a_constraint_is_about_its_columns(details: dict[str, str], fields: list[str]) -> None:
+    assert fields_of(details) == fields
 
 
 @pytest.mark.parametrize(
@@ -289,7 +329,7 @@ async def test_what_the_database_refuses_is_logged_once_without_values(
     assert logged.items() <= line.items()
     assert ("exception" in line) == (status == 500)
     text = json.dumps(line)
-    assert [value for value in ("hush", "987654321", "beef") if value in text] == []
+    assert [value for value in ("hush", "987654321", "8000-00000000beef") if value in text] == []
 
 
 async def test_a_duplicate_is_logged_without_its_values(

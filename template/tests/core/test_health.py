@@ -1,5 +1,7 @@
 import asyncio
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from app.core.database import Database
 from app.core.engine import create_engine
 from app.core.health import Readiness, read_revision, read_revisions
 from app.core.settings import CoreSettings
+from app.core.shutdown import delayed_shutdown
 from tests.core import lab
 from tests.core.conftest import ReadLog
 from tests.core.server import create_database, drop_database
@@ -115,7 +118,21 @@ async def test_a_silent_database_does_not_hold_the_check_up(database: Database) 
     readiness.pending = asyncio.create_task(wait())
 
     assert "silent" in str(await readiness.check())
-    readiness.close()
+    await readiness.close()
+
+
+async def test_a_check_that_is_ended_returns_its_connection(database: Database) -> None:
+    pool: Any = database.health_engine.pool
+    readiness = Readiness(database.health_engine, timeout=2)
+    for moment in range(20):
+        await readiness.check()
+        check = asyncio.create_task(readiness.check())
+        await asyncio.sleep(moment / 4000)
+
+        await readiness.close()
+
+        assert pool.checkedout() == 0
+        await asyncio.wait({check})
 
 
 async def test_one_question_answers_all_who_ask_at_the_same_time(database: Database) -> None:
@@ -141,3 +158,39 @@ def test_revisions_are_read_from_their_files(tmp_path: Path) -> None:
     (tmp_path / "d.py").write_text('revision = "d"\ndown_revision = ("b", "c")\n')
 
     assert read_revisions(tmp_path) == ({"a", "b", "c", "d"}, {"d"})
+
+
+async def test_a_service_that_shuts_down_is_not_ready_and_serves_for_a_while(
+    lab_app: FastAPI, client: AsyncClient
+) -> None:
+    readiness, ended = lab_app.state.readiness, asyncio.Event()
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(ended.set))
+    try:
+        with delayed_shutdown(readiness, seconds=0.5):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.1)
+
+            assert (await client.get("/health/ready")).status_code == 503
+            assert (await client.get("/lab/shelves")).status_code == 200
+            assert not ended.is_set()
+            async with asyncio.timeout(10):
+                await ended.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        readiness.is_shutting_down = False
+
+
+async def test_a_second_signal_shuts_down_at_once(lab_app: FastAPI) -> None:
+    readiness, signals = lab_app.state.readiness, list[int]()
+    before = signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    try:
+        with delayed_shutdown(readiness, seconds=3600):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.sleep(0.1)
+
+            assert signals == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        readiness.is_shutting_down = False

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -6,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from httpx import AsyncClient
 from pydantic import BaseModel
-from sqlalchemy import null, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import null, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
@@ -50,6 +51,14 @@ FULL = SampleCreate(
 
 async def names(session: AsyncSession) -> list[str]:
     return list(await session.scalars(select(LabSample.name).order_by(LabSample.id)))
+
+
+async def store(own: AsyncSession, step: str, name: str) -> None:
+    """Store a sample: `i` by an insert, `r` as a record, nothing without a step."""
+    if step == "i":
+        await SampleRepository(own).insert(SampleCreate(name=name), SampleRead)
+    elif step == "r":
+        await SampleRepository(own).add(LabSample(name=name))
 
 
 @pytest.mark.parametrize("data", [FULL, SampleCreate(name="empty")])
@@ -175,11 +184,7 @@ async def test_inserts_and_records_are_one_transaction(
     async def work() -> None:
         async with database.transaction() as own:
             for number, step in enumerate(order):
-                if step == "i":
-                    data = SampleCreate(name=f"sample {number}")
-                    await SampleRepository(own).insert(data, SampleRead)
-                else:
-                    await SampleRepository(own).add(LabSample(name=f"sample {number}"))
+                await store(own, step, f"sample {number}")
                 assert await names(own) == [f"Sample {each}" for each in range(number + 1)]
                 assert checked_out(database) == 1
             if fails:
@@ -212,12 +217,6 @@ async def test_new_records_are_stored_before_the_insert(
 async def test_a_savepoint_undoes_an_insert(
     database: Database, session: AsyncSession, before: str, after: str
 ) -> None:
-    async def store(own: AsyncSession, step: str, name: str) -> None:
-        if step == "i":
-            await SampleRepository(own).insert(SampleCreate(name=name), SampleRead)
-        elif step == "r":
-            await SampleRepository(own).add(LabSample(name=name))
-
     async def store_twice(own: AsyncSession) -> None:
         async with own.begin_nested():
             await store(own, "i", "undone")
@@ -242,10 +241,7 @@ async def test_a_duplicate_is_an_integrity_error_and_stores_nothing(
     async def work() -> None:
         async with database.transaction() as own:
             for step in order:
-                if step == "i":
-                    await SampleRepository(own).insert(SampleCreate(name="one"), SampleRead)
-                else:
-                    await SampleRepository(own).add(LabSample(name="one"))
+                await store(own, step, "one")
 
     with pytest.raises(IntegrityError) as error:
         await work()
@@ -322,3 +318,43 @@ async def test_a_commit_that_fails_after_an_insert_is_never_a_success(
 
     assert response.status_code == 409
     assert await names(session) == []
+
+
+async def test_a_cancelled_insert_leaves_nothing(database: Database, session: AsyncSession) -> None:
+    async def insert() -> None:
+        async with database.transaction() as own:
+            await SampleRepository(own).insert(SampleCreate(name="one"), SampleRead)
+            await SampleRepository(own).insert(SampleCreate(name="two"), SampleRead)
+
+    async with database.transaction() as other:
+        await SampleRepository(other).insert(SampleCreate(name="two"), SampleRead)
+        inserting = asyncio.create_task(insert())
+        await asyncio.sleep(0.2)  # it waits for the end of the other transaction
+        inserting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await inserting
+        assert checked_out(database) == 1
+
+    assert await names(session) == ["Two"]
+
+
+@pytest.mark.parametrize("order", ["i", "r", "ir", "ri"])
+async def test_what_was_written_before_a_caught_error_is_stored_or_the_commit_fails(
+    database: Database, session: AsyncSession, order: str
+) -> None:
+    async def work() -> None:
+        async with database.transaction() as own:
+            for step in order:
+                await store(own, step, "one" if step == "i" else "two")
+            with pytest.raises(DBAPIError):
+                await own.execute(text("INSERT INTO no_such_table VALUES (1)"))
+
+    try:
+        await work()
+    except DBAPIError:
+        expected = []
+    else:
+        expected = ["One" if step == "i" else "Two" for step in order]
+
+    assert await names(session) == expected
+    assert checked_out(database) == 0

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from app.core.database import Database
-from app.core.logs import JsonHandler, configure_logs, escape_texts, is_not_logged_here
+from app.core.logs import JsonHandler, configure_logs, is_not_logged_here
 from tests.core.conftest import ReadLog
 
 
@@ -132,10 +132,6 @@ def test_a_path_cannot_control_the_terminal(
     assert f"<{hostile}>" not in logged.partition("Traceback")[0]
     assert hostile == "\n" or f"<{hostile}>" not in logged
     assert "one\ntwo" in logged
-
-
-def test_a_surrogate_in_a_path_can_be_written_to_the_terminal() -> None:
-    assert escape_texts(None, "", {"path": "\ud800"}) == {"path": "\\ud800"}
 
 
 def test_tracebacks_do_not_show_the_values_of_variables(capsys: pytest.CaptureFixture[str]) -> None:

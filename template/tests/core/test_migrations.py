@@ -1,4 +1,6 @@
 import asyncio
+import os
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from pydantic import Field, SecretStr, ValidationError
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table
+from sqlalchemy import URL, CheckConstraint, Connection, MetaData, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,24 +28,8 @@ from app.core.migrations import read_settings
 from app.core.models import Base, UtcDateTime
 from app.core.registry import import_models
 from app.core.settings import CoreSettings
-from tests.core.server import create_database, drop_database
 
 CONFIG = Config(toml_file="pyproject.toml")
-
-
-@pytest.fixture
-async def other(
-    settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[AsyncEngine]:
-    """An empty database of its own, which the migrations find by the environment."""
-    url = settings.primary_url.set(database=f"{settings.primary_url.database}_migrations")
-    await drop_database(url)
-    await create_database(url)
-    monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
-    engine = create_engine(url, settings, "migrate")
-    yield engine
-    await engine.dispose()
-    await drop_database(url)
 
 
 async def alembic(function: Any, *arguments: Any, **options: Any) -> None:
@@ -82,13 +68,26 @@ def test_there_is_one_newest_revision() -> None:
     assert len(ScriptDirectory.from_config(CONFIG).get_heads()) <= 1
 
 
-async def test_the_sql_can_be_printed(
-    other: AsyncEngine, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await alembic(command.upgrade, "head", sql=True)
+async def test_a_revision_that_is_gone_is_named(other: AsyncEngine) -> None:
+    async with other.begin() as connection:
+        await connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        await connection.execute(sa.text("INSERT INTO alembic_version VALUES ('deadbeef0000')"))
 
-    has_revisions = bool(ScriptDirectory.from_config(CONFIG).get_heads())
-    assert ("CREATE TABLE alembic_version" in capsys.readouterr().out) == has_revisions
+    with pytest.raises(CommandError, match="Can't locate revision identified by 'deadbeef0000'"):
+        await alembic(command.upgrade, "head")
+
+
+async def test_the_sql_can_be_printed(
+    other: AsyncEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of revisions that need no connection, which those of the service may do."""
+    config = write_chain(tmp_path, *TABLES)
+
+    await asyncio.to_thread(command.upgrade, config, "head", sql=True)
+
+    printed = capsys.readouterr().out
+    assert "CREATE TABLE alembic_version" in printed
+    assert all(statement in printed for statement, _ in TABLES)
     assert await tables(other) == set()
 
 
@@ -446,6 +445,97 @@ async def test_a_relative_target_stays_what_it_was_when_a_migration_tries_again(
     await downgrade
 
     assert await tables(other) == {"lab_a"}
+
+
+async def test_a_revision_that_fails_says_so_in_one_sentence_and_where_the_database_is(
+    other: AsyncEngine, tmp_path: Path
+) -> None:
+    two_statements = "op.execute('CREATE TABLE lab_d (id INTEGER)'); op.execute('DROP TABLE none')"
+    config = write_chain(tmp_path, *TABLES)
+    last = tmp_path / "3.py"
+    last.write_text(
+        last.read_text().replace("op.execute('CREATE TABLE lab_c (id INTEGER)')", two_statements)
+    )
+
+    with pytest.raises(CommandError) as raised:
+        await asyncio.to_thread(command.upgrade, config, "head")
+
+    text = str(raised.value)
+    place = set(re.findall(r"The database is at: (.+?)\. ", text))
+    assert text.startswith("The upgrade of revision 3 failed: ")
+    assert text.endswith("The statement was: DROP TABLE none")
+    assert "none" in text.partition("The database")[0]
+    async with other.connect() as connection:
+        assert place == set(await connection.run_sync(current_place))
+    if "Nothing of the revision was applied." in text:
+        assert "lab_d" not in await tables(other)
+    else:
+        assert "is not undone: undo it by hand. Correct the revision" in text
+        assert "lab_d" in await tables(other)
+        async with other.begin() as connection:
+            await connection.execute(sa.text("DROP TABLE lab_d"))
+    last.write_text(last.read_text().replace("DROP TABLE none", "CREATE TABLE lab_c (id INTEGER)"))
+    await asyncio.to_thread(command.upgrade, config, "head")
+    assert await tables(other) == {"lab_a", "lab_b", "lab_c", "lab_d"}
+
+
+def current_place(connection: Connection) -> tuple[str, ...]:
+    heads = MigrationContext.configure(connection).get_current_heads()
+    return heads or ("before the first revision",)
+
+
+async def test_a_database_that_cannot_be_reached_is_one_sentence(
+    other: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = other.url.set(database=f"{other.url.database}/none", password="not-shown")
+    monkeypatch.setenv("DATABASE_URL", missing.render_as_string(hide_password=False))
+
+    with pytest.raises(CommandError) as raised:
+        await alembic(command.upgrade, "head")
+
+    text = str(raised.value)
+    assert text.startswith(f"Cannot connect to {missing.drivername}://")
+    assert text.endswith("Is the database running, and is DATABASE_URL right?")
+    assert "\n" not in text
+    assert "not-shown" not in text
+
+
+def elsewhere(url: URL) -> str:
+    """A place where nobody can connect."""
+    return url.set(database=f"{url.database}/none").render_as_string(hide_password=False)
+
+
+async def test_migrations_have_a_url_of_their_own(
+    other: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_models()
+    monkeypatch.setenv("DATABASE_MIGRATION_URL", os.environ["DATABASE_URL"])
+    monkeypatch.setenv("DATABASE_URL", elsewhere(other.url))
+
+    await alembic(command.upgrade, "head")
+
+    assert await tables(other) == set(Base.metadata.tables)
+
+
+async def test_migrations_use_no_other_url_than_their_own(
+    other: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_MIGRATION_URL", elsewhere(other.url))
+
+    with pytest.raises(CommandError, match="is DATABASE_MIGRATION_URL right"):
+        await alembic(command.upgrade, "head")
+
+
+async def test_the_database_for_development_may_have_no_role_for_migrations(
+    other: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_models()
+    monkeypatch.setattr(driver, "DEFAULT_URL", os.environ["DATABASE_URL"])
+    monkeypatch.setattr(driver, "DEFAULT_MIGRATION_URL", elsewhere(other.url))
+
+    await alembic(command.upgrade, "head")
+
+    assert await tables(other) == set(Base.metadata.tables)
 
 
 class OwnSettings(CoreSettings):

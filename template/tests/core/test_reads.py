@@ -501,7 +501,7 @@ async def test_a_query_is_forgotten_with_its_plans(database: Database, shelf: La
         del query, ordered
         gc.collect()
 
-    assert len(known) == before
+    assert len(known) <= before
     assert plans_for(kept)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, WebSocket
@@ -222,6 +223,25 @@ async def test_a_socket_in_a_nested_router_is_found(settings: CoreSettings) -> N
         "websocket.close",
     ]
     assert sent[1]["text"] == "hello"
+
+
+async def test_a_fixed_path_is_found_only_before_one_with_a_parameter(
+    settings: CoreSettings,
+) -> None:
+    async def read_item(item_id: UUID) -> str:
+        return str(item_id)
+
+    async def export_items() -> str:
+        return "all"
+
+    router = APIRouter()
+    router.add_api_route("/before/export", export_items)
+    router.add_api_route("/before/{item_id}", read_item)
+    router.add_api_route("/after/{item_id}", read_item)
+    router.add_api_route("/after/export", export_items)
+    async with connect(create_application(router, settings)) as client:
+        assert (await client.get("/before/export")).json() == "all"
+        assert (await client.get("/after/export")).status_code == 422
 
 
 async def test_routes_that_are_added_later_are_found(settings: CoreSettings) -> None:

@@ -19,7 +19,7 @@ def test_the_example_lists_every_setting() -> None:
 
 
 def test_the_example_shows_the_defaults() -> None:
-    defaults = CoreSettings.model_construct()
+    defaults = CoreSettings.model_construct(docs_enabled=True)  # not set: on in development
     shown = {name.lower(): LISTED[name] for name in LISTED if hasattr(defaults, name.lower())}
 
     assert CoreSettings.model_validate_strings(shown) == defaults
@@ -87,7 +87,7 @@ def test_an_unknown_name_in_the_env_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DATABASE_POLL_SIZE=5\n")
 
     with pytest.raises(ValidationError, match="database_poll_size"):
-        CoreSettings(_env_file=tmp_path / ".env")  # type: ignore[call-arg]
+        CoreSettings(_env_file=tmp_path / ".env")
 
 
 def test_an_empty_replica_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +95,47 @@ def test_an_empty_replica_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = CoreSettings()
 
     assert settings.replica_url == settings.primary_url
+
+
+@pytest.mark.parametrize(
+    ("environment", "docs_enabled", "expected"),
+    [
+        ("development", None, True),
+        ("development", "", True),
+        ("development", "false", False),
+        ("Development ", None, True),
+        ("production", None, False),
+        ("production", "", False),
+        ("production", "true", True),
+        ("staging", None, False),
+    ],
+)
+def test_the_documentation_is_on_in_development_only_unless_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, environment: str, docs_enabled: str | None, expected: bool
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    if docs_enabled is not None:
+        monkeypatch.setenv("DOCS_ENABLED", docs_enabled)
+
+    assert CoreSettings().docs_enabled is expected
+
+
+def test_an_empty_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither development, which would be unsafe, nor public, which nobody has asked for."""
+    monkeypatch.setenv("ENVIRONMENT", " ")
+
+    with pytest.raises(ValidationError, match="environment"):
+        CoreSettings()
+
+
+def test_a_service_may_have_defaults_of_its_own() -> None:
+    class OwnSettings(CoreSettings):
+        environment: str = "production"
+        allowed_hosts: list[str] = ["api.example.com"]
+
+    settings = OwnSettings()
+
+    assert (settings.is_public, settings.docs_enabled) == (True, False)
 
 
 async def test_an_endpoint_reads_the_settings_of_its_application(client_with: LabApp) -> None:

@@ -1,8 +1,9 @@
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.idempotency import OnceDep
 from app.core.responses import problems
 from app.domains.accounts.models import Account, Transfer
 from app.domains.accounts.repository import AccountRepository
@@ -20,8 +21,10 @@ router = APIRouter(tags=["accounts"])
 
 
 @router.post("/accounts", status_code=201, response_model=AccountRead, responses=problems(409))
-async def open_account(data: AccountCreate, session: SessionDep) -> Account:
-    return await AccountService(session).open_account(data)
+async def open_account(
+    data: AccountCreate, session: SessionDep, once: OnceDep
+) -> Account | Response:
+    return await once(session, AccountService(session).open_account(data))
 
 
 @router.get("/accounts/{account_id}", responses=problems(404))
@@ -30,10 +33,16 @@ async def read_account(account_id: UUID, session: ReadSessionDep) -> AccountRead
 
 
 @router.post("/transfers", status_code=201, response_model=TransferRead, responses=problems(409))
-async def transfer_money(data: TransferCreate, database: DatabaseDep) -> Transfer:
-    return await database.run(lambda session: AccountService(session).transfer(data))
+async def transfer_money(
+    data: TransferCreate, database: DatabaseDep, once: OnceDep
+) -> Transfer | Response:
+    return await database.run(lambda session: once(session, AccountService(session).transfer(data)))
 
 
 @router.post("/transfers/batch", response_model=BatchRead)
-async def transfer_batch(data: TransferBatch, database: DatabaseDep) -> Batch:
-    return await database.run(lambda session: AccountService(session).transfer_many(data.transfers))
+async def transfer_batch(
+    data: TransferBatch, database: DatabaseDep, once: OnceDep
+) -> Batch | Response:
+    return await database.run(
+        lambda session: once(session, AccountService(session).transfer_many(data.transfers))
+    )

@@ -1,16 +1,15 @@
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Protocol, Self
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
 from app.core.errors import ConflictError
-from app.core.models import Cents, Name, Record
+from app.core.models import Cents, Choice, Name, Record
 
 
-class OrderStatus(StrEnum):
+class OrderStatus(Choice):
     PENDING = "pending"
     PAID = "paid"
     SHIPPED = "shipped"
@@ -61,20 +60,20 @@ class StatusChange(Record):
     __tablename__ = "status_changes"
 
     order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id", ondelete="CASCADE"), index=True)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[OrderStatus]
 
 
 class Order(Record):
     __tablename__ = "orders"
     __table_args__ = (
-        CheckConstraint("status IN ('pending', 'paid', 'shipped', 'cancelled')", name="status"),
         CheckConstraint("total_cents >= 0", name="total"),
         Index("ix_orders_user_id_id", "user_id", "id"),  # a user's orders, newest first
+        Index("ix_orders_total_cents_id", "total_cents", "id"),  # all orders, largest first
     )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    status: Mapped[str] = mapped_column(
-        String(16), default=OrderStatus.PENDING, server_default="pending"
+    status: Mapped[OrderStatus] = mapped_column(
+        default=OrderStatus.PENDING, server_default="pending"
     )
     total_cents: Mapped[Cents]
 
@@ -109,7 +108,7 @@ class Order(Record):
 
     def change_status(self, status: OrderStatus) -> None:
         """Set the status and add it to the history, or raise `IllegalTransitionError`."""
-        if status not in NEXT_STATUSES[OrderStatus(self.status)]:
+        if status not in NEXT_STATUSES[self.status]:
             raise IllegalTransitionError(f"An order that is {self.status} cannot become {status}.")
         self.status = status
         self.history.add(StatusChange(status=status))

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Row, String, Uuid, bindparam, select, text
 
 from app.core.bulk import insert_rows, update_by_ids
+from app.core.cursors import CursorPage, CursorQuery, read_cursor_page
 from app.core.repository import Repository
 from app.domains.orders.models import (
     NEXT_STATUSES,
@@ -14,7 +15,7 @@ from app.domains.orders.models import (
     OrderStatus,
     StatusChange,
 )
-from app.domains.orders.schemas import OrderSummary, StatusChangeRead
+from app.domains.orders.schemas import OrderLine, OrderSummary, StatusChangeRead
 
 ALL_ORDERS = select(Order).order_by(Order.id)
 LATEST_ORDERS = (
@@ -23,6 +24,7 @@ LATEST_ORDERS = (
     .order_by(Order.id.desc())
     .limit(bindparam("limit"))
 )
+LARGEST_ORDERS = CursorQuery(select(Order), Order.total_cents.desc(), Order.id.desc())
 HISTORY = (
     select(StatusChange)
     .where(StatusChange.order_id == bindparam("order_id"))
@@ -54,6 +56,12 @@ class OrderRepository(Repository[Order]):
     async def list_latest(self, user_id: UUID, *, limit: int) -> list[OrderSummary]:
         """Return a user's orders, newest first."""
         return await self.read_all(LATEST_ORDERS, OrderSummary, user_id=user_id, limit=limit)
+
+    async def list_largest(self, *, after: str | None, limit: int) -> CursorPage[OrderLine]:
+        """Return a page of all orders, those with the largest total first."""
+        return await read_cursor_page(
+            self.session, LARGEST_ORDERS, OrderLine, after=after, limit=limit
+        )
 
     async def sum_by_status(self, user_id: UUID) -> Sequence[Row[Any]]:
         return (await self.session.execute(TOTALS, {"user_id": user_id})).all()

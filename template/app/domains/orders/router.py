@@ -1,9 +1,11 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
+from app.core.cursors import Cursor, CursorPage, CursorPageRead
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.idempotency import OnceDep
 from app.core.imports import ImportResult, parse_lines
 from app.core.pagination import Limit
 from app.core.responses import problems
@@ -31,8 +33,8 @@ ORDER = {"$ref": "#/components/schemas/OrderCreate"}
 
 
 @router.post("/orders", status_code=201, response_model=OrderRead, responses=problems(409))
-async def place_order(data: OrderCreate, session: SessionDep) -> Order:
-    return await OrderService(session).place(data)
+async def place_order(data: OrderCreate, session: SessionDep, once: OnceDep) -> Order | Response:
+    return await once(session, OrderService(session).place(data))
 
 
 @router.patch("/orders", response_model=Updated, responses=problems(409))
@@ -47,6 +49,14 @@ async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, 
     return {"updated": updated}
 
 
+@router.get("/orders", response_model=CursorPageRead[OrderLine])
+async def list_largest_orders(
+    session: ReadSessionDep, after: Cursor | None = None, limit: Limit = 50
+) -> CursorPage[OrderLine]:
+    """List the orders, largest total first. Pass the `next` of a page as `after` for the next."""
+    return await OrderRepository(session).list_largest(after=after, limit=limit)
+
+
 @router.post(
     "/orders/import",
     response_model=ImportRead,
@@ -54,10 +64,14 @@ async def update_status(data: StatusUpdate, database: DatabaseDep) -> dict[str, 
     max_body_size=8 * 1024 * 1024,
     openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": ORDER}}}},
 )
-async def import_orders(request: Request, database: DatabaseDep) -> ImportResult:
+async def import_orders(
+    request: Request, database: DatabaseDep, once: OnceDep
+) -> ImportResult | Response:
     """Import one order per line. All valid lines are stored in one transaction."""
     async with parse_lines(request, parse_order) as lines:
-        return await database.run(lambda session: OrderService(session).import_orders(lines))
+        return await database.run(
+            lambda session: once(session, OrderService(session).import_orders(lines))
+        )
 
 
 @router.get(

@@ -2,11 +2,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from sqlalchemy import Row
 
 from app.core.concurrency import fetch_together
 from app.core.database import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.idempotency import OnceDep
 from app.core.pagination import Limit, Page, PageNumber, PageRead, PageSize
 from app.core.responses import problems
 from app.core.schemas import PlainText, Slug
@@ -19,8 +20,8 @@ router = APIRouter(tags=["posts"])
 
 
 @router.post("/posts", status_code=201, response_model=PostRead, responses=problems(409))
-async def publish_post(data: PostCreate, session: SessionDep) -> Post:
-    return await PostService(session).publish(data)
+async def publish_post(data: PostCreate, session: SessionDep, once: OnceDep) -> Post | Response:
+    return await once(session, PostService(session).publish(data))
 
 
 @router.get("/posts", response_model=PageRead[PostRead])

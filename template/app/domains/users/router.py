@@ -1,8 +1,9 @@
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from app.core.database import ReadSessionDep, SessionDep
+from app.core.idempotency import OnceDep
 from app.core.pagination import KeysetPage, KeysetPageRead, Limit
 from app.core.responses import problems
 from app.core.schemas import Slug
@@ -14,9 +15,9 @@ from app.domains.users.service import UserService
 router = APIRouter(prefix="/users", tags=["users"])
 
 
-@router.post("", status_code=201, responses=problems(409))
-async def create_user(data: UserCreate, session: SessionDep) -> UserRead:
-    return await UserRepository(session).insert(data, UserRead)
+@router.post("", status_code=201, response_model=UserRead, responses=problems(409))
+async def create_user(data: UserCreate, session: SessionDep, once: OnceDep) -> UserRead | Response:
+    return await once(session, UserRepository(session).insert(data, UserRead))
 
 
 @router.get("", response_model=KeysetPageRead[UserRead])

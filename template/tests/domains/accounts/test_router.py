@@ -49,7 +49,7 @@ async def test_an_unknown_account_is_not_found(client: AsyncClient) -> None:
         ("POST", "/accounts", [400, 409, 413, 422]),
         ("GET", "/accounts/{account_id}", [404, 422]),
         ("POST", "/transfers", [400, 409, 413, 422]),
-        ("POST", "/transfers/batch", [400, 413, 422]),
+        ("POST", "/transfers/batch", [400, 409, 413, 422]),
     ],
 )
 async def test_errors_are_documented(

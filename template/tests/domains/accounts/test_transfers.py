@@ -39,6 +39,20 @@ async def test_a_transfer_changes_when_its_accounts_were_changed(
     assert read["updated_at"] > read["created_at"]
 
 
+async def test_a_transfer_that_is_repeated_with_its_key_moves_money_once(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    source = await create_account(session, balance_cents=100)
+    target = await create_account(session, balance_cents=0)
+    transfer, headers = build_transfer(source, target, 10), {"Idempotency-Key": "transfer-1"}
+
+    responses = [await client.post("/transfers", json=transfer, headers=headers) for _ in range(2)]
+
+    assert responses[0].status_code == responses[1].status_code == 201
+    assert responses[0].json() == responses[1].json()
+    assert await read_balances(client, source, target) == [90, 10]
+
+
 @pytest.mark.parametrize(
     ("source_cents", "target_cents", "amount_cents", "type"),
     [

@@ -106,3 +106,12 @@ async def test_what_is_no_id_is_invalid(client: AsyncClient, id: str) -> None:
         ("GET", f"/users/{id}/dashboard"),
     ]:
         assert_invalid(await client.request(method, path), "path.")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "s3cret", "s3cret\x00", "é", "bnVsbA", "W10", "W1tbW1" * 500]
+)
+async def test_a_bad_cursor_is_invalid(client: AsyncClient, cursor: str) -> None:
+    response = await client.get("/orders", params={"after": cursor})
+
+    assert_problem(response, 422)

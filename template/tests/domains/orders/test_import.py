@@ -38,6 +38,21 @@ async def test_every_valid_line_becomes_an_order(
     assert (item["name"], item["quantity"], item["price_cents"]) == ("Punched card", 3, 150)
 
 
+async def test_an_import_that_is_repeated_with_its_key_stores_its_orders_once(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await create_user(session)
+    content, headers = build_line(user.id), {"Idempotency-Key": "import-1"}
+
+    responses = [
+        await client.post("/orders/import", content=content, headers=headers) for _ in range(2)
+    ]
+
+    assert responses[0].json() == responses[1].json()
+    assert responses[0].json()["inserted"] == 1
+    assert await count_orders(session) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -132,7 +132,7 @@ async def test_placing_an_order_takes_as_many_statements_with_one_item_as_with_m
     [
         ("POST", "/orders", [400, 409, 413, 422]),
         ("PATCH", "/orders", [400, 409, 413, 422]),
-        ("POST", "/orders/import", [400, 409, 413]),
+        ("POST", "/orders/import", [400, 409, 413, 422]),
         ("GET", "/orders/export", []),
         ("GET", "/orders/{order_id}", [404, 422]),
         ("GET", "/orders/{order_id}/history", [404, 422]),
@@ -148,3 +148,23 @@ async def test_errors_are_documented(
     app: FastAPI, method: str, path: str, statuses: list[int]
 ) -> None:
     assert_documented(app.openapi(), method, path, *statuses)
+
+
+async def test_orders_are_listed_by_total_page_by_page(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await create_user(session)
+    for price in (150, 300, 150, 200):
+        await create_order(session, user=user, items=[build_item(price_cents=price)])
+    totals: list[int] = []
+    after: dict[str, str] = {}
+    while True:
+        page = (await client.get("/orders", params={"limit": 2, **after})).json()
+        totals += [order["total_cents"] for order in page["items"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+
+    assert len(set(totals)) == 3
+    assert totals == sorted(totals, reverse=True)
+    assert len(totals) == 4

@@ -1,0 +1,3 @@
+set -euo pipefail
+branch=template-update
+author=template-update@localhost
