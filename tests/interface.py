@@ -52,6 +52,7 @@ OWN = re.compile(
     |app\.core\.soft_delete\.(DeletedRows|HIDDEN|SHOWN|hide_from_bulk_update|refuse_deleted)$
     |app\.core\.streaming\.PART_BYTES$
     |app\.core\.data_copy$
+    |app\.core\.command_line\.(?!output\b)
     |app\.core\.models\.(Base\.__init_subclass__|as_utc|check_choices|set_id)$
     |app\.core\.(openapi\.\w+|soft_delete\.(HIDE_DELETED|hide_deleted))$
     |tests\.conftest\.(OF_A_DEPLOYMENT|SETTINGS_FILE|server|pytest_\w+)$""",

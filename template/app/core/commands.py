@@ -1,27 +1,24 @@
 """The command line of the service: `uv run app`, or `python -m app.core.commands`."""
 
-import asyncio
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-__all__ = ["command_line", "data"]
+from app.core.command_line.database import database
+from app.core.command_line.domains import WithDomains
+from app.core.command_line.output import INTERRUPTED, describe_invalid, fail, load_settings, run
 
-INTERRUPTED = 130  # the exit status that a shell gives to Ctrl-C
+__all__ = ["command_line", "data"]
 
 # Do not show the values of variables in tracebacks: a URL may contain a password.
 command_line = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=WithDomains, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 data = typer.Typer(no_args_is_help=True, help="Work with all data of the service.")
+command_line.add_typer(database, name="db")
 command_line.add_typer(data, name="data")
-
-
-def fail(message: str, status: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(status)
 
 
 @command_line.command("check")
@@ -30,14 +27,15 @@ def check_command() -> None:
 
     With others, the service does not start.
     """
-    # Imported by name: the help does not need them.
-    pydantic, safety = import_module("pydantic"), import_module("app.core.safety")
+    from pydantic import ValidationError
+
+    from app.core.safety import unsafe_settings
+
     try:
-        app = import_module("app.main").app
-    except pydantic.ValidationError as error:
-        found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
-        fail("\n".join(f"{name}: {message}." for name, message in found))
-    if reasons := safety.unsafe_settings(app):
+        from app.main import app
+    except ValidationError as error:
+        fail(describe_invalid(error))
+    if reasons := unsafe_settings(app):
         fail("\n".join(reasons))
     typer.echo("The settings are valid, and safe for the ENVIRONMENT that they name.")
 
@@ -98,10 +96,11 @@ def purge_answers_command(
 
     A request that is repeated later than that is executed again.
     """
-    # Imported by name: the help does not need them.
-    answers, settings = import_module("app.core.answers"), import_module("app.settings")
-    purge = answers.purge_old_answers(settings.Settings(), hours=hours)
-    typer.echo(f"Deleted {asyncio.run(purge)} answers.")
+    from app.core.answers import purge_old_answers
+
+    settings = load_settings()
+    deleted = run(purge_old_answers(settings, hours=hours), settings)
+    typer.echo(f"Deleted {deleted} answers.")
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def test_the_command_names_what_is_invalid_without_its_value() -> None:
 
     assert checked.returncode == 1
     assert [line.split(":")[0] for line in checked.stderr.splitlines()] == [
-        "database_pool_size",
-        "max_body_bytes",
+        "DATABASE_POOL_SIZE",
+        "MAX_BODY_BYTES",
     ]
     assert "hush" not in checked.stderr
