@@ -9,6 +9,8 @@ import typer
 from app.core.command_line.database import database
 from app.core.command_line.domains import WithDomains
 from app.core.command_line.output import INTERRUPTED, describe_invalid, fail, load_settings, run
+from app.core.command_line.purging import purge_command
+from app.core.command_line.routes import routes_command
 
 __all__ = ["command_line", "data"]
 
@@ -19,6 +21,8 @@ command_line = typer.Typer(
 data = typer.Typer(no_args_is_help=True, help="Work with all data of the service.")
 command_line.add_typer(database, name="db")
 command_line.add_typer(data, name="data")
+command_line.command("routes")(routes_command)
+command_line.command("purge")(purge_command)
 
 
 @command_line.command("check")

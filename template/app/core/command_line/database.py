@@ -3,9 +3,11 @@
 import typer
 
 from app.core.command_line import migrating
+from app.core.command_line.ping import ping_command
 
 database = typer.Typer(no_args_is_help=True, help="Work with the database of the service.")
 
+database.command("ping")(ping_command)
 database.command("upgrade")(migrating.upgrade_command)
 database.command("downgrade", context_settings=migrating.WITH_NEGATIVE_NUMBERS)(
     migrating.downgrade_command

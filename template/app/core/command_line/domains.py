@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from app import domains
+from app.core.command_line.output import fail
 
 
 class WithDomains(TyperGroup):
@@ -47,11 +48,11 @@ def load_commands(name: str) -> Any:
 
 def broken(name: str, error: Exception) -> typer.Typer:
     message = f"app/domains/{name}/commands.py cannot be used: {type(error).__name__}: {error}"
-    commands = typer.Typer(help=message, invoke_without_command=True)
+    commands = typer.Typer()
+    any_words = {"ignore_unknown_options": True, "allow_extra_args": True}
 
-    @commands.callback(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    @commands.command(help=message, context_settings=any_words)
     def _fail() -> None:
-        typer.echo(message, err=True)
-        raise typer.Exit(1)
+        fail(message)
 
     return commands
