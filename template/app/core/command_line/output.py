@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -15,6 +15,8 @@ FAILED = 1  # what was asked for failed, or an error was found
 WARNED = 3  # nothing worse than a warning was found; 2 is wrong usage
 INTERRUPTED = 130  # what a shell gives to Ctrl-C
 PROGRESS_AFTER_SECONDS = 2.0
+# Frames and colors in the help are for a terminal.
+MARKUP_MODE: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 WIDTH_WITHOUT_TERMINAL = 10_000  # lines are not wrapped there
 
 

@@ -16,10 +16,10 @@ from app.core.command_line.output import (
 def ping_command(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Connect to the database as the service does, and say what is there.
+    """Connect as the service does, and say what is there.
 
-    Also to its replica, and as the role for migrations, if they are set. Exit status: 1 if a
-    connection fails, 3 if the tables are not at the newest revision.
+    To the database, and to its replica and as the role for migrations, if they are set. Exit
+    status: 1 if a connection fails, 3 if the tables are not at the newest revision.
     """
     import asyncio
 

@@ -14,7 +14,7 @@ def purge_command(
     ],
     table: Annotated[str | None, typer.Option("--table", help="Only this table.")] = None,
 ) -> None:
-    """Permanently delete rows that were soft-deleted more than so many days ago.
+    """Delete for good what was soft-deleted long ago.
 
     Rows to which others refer are kept. Each batch is committed: an interrupted purge keeps the
     progress that it made, and can be run again.

@@ -15,7 +15,7 @@ HEADINGS = ("method", "path", "session", "statements", "round trips", "endpoint"
 def routes_command(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """List the routes in the order in which they are matched.
+    """List the routes in the order in which they match.
 
     With the kind of session of each, and the most statements and round trips that a successful
     request took in the tests: tests/statements.txt.

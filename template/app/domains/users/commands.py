@@ -14,11 +14,6 @@ from app.settings import Settings
 commands = typer.Typer(no_args_is_help=True, help="Work with users.")
 
 
-@commands.callback()
-def users() -> None:
-    """Work with users."""
-
-
 @commands.command("restore")
 def restore_command(
     user_id: Annotated[UUID, typer.Argument(help="The id of the user.")],
