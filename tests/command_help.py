@@ -61,7 +61,7 @@ def documented(document: str) -> set[str]:
 
 def main() -> None:
     project = Path(sys.argv[1])
-    command = [project / ".venv" / "bin" / "python", "-c", PRINT_HELP]
+    command = [str(project / ".venv" / "bin" / "python"), "-c", PRINT_HELP]
     printed = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
     document = TOP / "template" / DOCUMENT
     document.write_text(with_help(document.read_text(), parse_help(printed.stdout)))
