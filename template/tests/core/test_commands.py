@@ -19,6 +19,22 @@ from app.core.commands import command_line
 from app.core.database import DatabaseDep, PrimaryReadSessionDep, ReadSessionDep, SessionDep
 from app.core.settings import CoreSettings
 
+# A command that changes a row, and is interrupted before its transaction ends.
+INTERRUPTED = """
+import os, signal, typer
+from sqlalchemy import text
+from app.core.command_line.output import load_settings, run
+from app.core.database import open_database
+
+async def work():
+    async with open_database(settings) as database, database.transaction() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = 'half done'"))
+        os.kill(os.getpid(), signal.SIGINT)
+        await session.execute(text("SELECT 1"))
+
+settings = load_settings()
+typer.run(lambda: run(work(), settings))
+"""
 HELP = "from app.core.commands import command_line as run; run({}, standalone_mode=False)"
 
 
@@ -174,6 +190,15 @@ async def test_a_downgrade_outside_development_is_asked_for(
 
     assert "Aborted" in (await run("db", "downgrade", "-1")).stderr
     assert "Cannot connect" in (await run("db", "downgrade", "-1", "--yes")).stderr
+
+
+async def test_a_command_that_is_interrupted_leaves_nothing_half_done(migrated: None) -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+
+    assert ran.returncode == 130
+    assert ran.stderr == "Interrupted. What was not committed is undone.\n"
+    assert (await run("db", "ping")).exit_code == 0
 
 
 async def writing(session: SessionDep) -> None: ...
