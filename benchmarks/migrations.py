@@ -77,7 +77,7 @@ CHANGES: dict[str, dict[str, str]] = {
     ),
     "add a column with a computed default": on_servers(
         "ALTER TABLE items ADD COLUMN code UUID DEFAULT gen_random_uuid() NOT NULL",
-        "ALTER TABLE items ADD COLUMN code VARCHAR(36) DEFAULT (uuid()) NOT NULL",
+        "ALTER TABLE items ADD COLUMN code VARCHAR(36) DEFAULT (concat('c', owner_id)) NOT NULL",
     ),
     "make a column NOT NULL": on_servers(
         "ALTER TABLE items ALTER COLUMN name SET NOT NULL",

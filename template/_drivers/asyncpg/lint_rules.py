@@ -106,8 +106,7 @@ def run_squawk(sql: str, *, is_in_transaction: bool) -> list[dict[str, Any]]:
 def to_finding(found: dict[str, Any], step: Step) -> Finding:
     rule = found["rule_name"]
     recipe = OWN_RECIPES.get(rule) or found["help"] or ""
-    level = "error" if rule in ERRORS else "warning"
-    return Finding(step.line, rule, found["message"], recipe, level)
+    return Finding(step.line, rule, found["message"], recipe, is_error=rule in ERRORS)
 
 
 def is_longer_text(step: Step) -> bool:

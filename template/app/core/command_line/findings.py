@@ -5,7 +5,6 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 COMMENT = re.compile(r"#\s*lint:\s*(?P<text>.*)")
 EXCEPTION = re.compile(r"allow\s+(?P<rule>[a-z-]+)\s*(?::\s*(?P<reason>.*))?")
@@ -20,7 +19,7 @@ class Finding:
     rule: str
     message: str
     recipe: str = ""
-    level: Literal["error", "warning"] = "warning"
+    is_error: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,10 @@ def apply_exemptions(found: Iterable[Finding], source: str) -> list[Finding]:
             left.append(problem_of(each, "exemption-without-reason", message))
         elif each.rule not in rules:
             message = f"Nothing in this revision breaks the rule {each.rule}."
-            recipe = "Delete the exemption."
+            recipe = "delete the exemption."
             left.append(Finding(each.line, "exemption-unused", message, recipe))
     return sorted(left, key=lambda each: each.line)
 
 
 def problem_of(exemption: Exemption, rule: str, message: str) -> Finding:
-    return Finding(exemption.line, rule, message, f"Write {HOW_TO_ALLOW}", "error")
+    return Finding(exemption.line, rule, message, f"write {HOW_TO_ALLOW}", is_error=True)

@@ -20,7 +20,7 @@ def lint_command(
             "--base",
             metavar="COMMIT",
             envvar="LINT_BASE",
-            help="New is what this branch or commit of git does not have. Default: the main branch.",
+            help="New is what this branch or commit of git lacks. Default: the main branch.",
         ),
     ] = None,
     since: Annotated[
@@ -44,9 +44,9 @@ def lint_command(
         show_json([row for each in linted for row in each.rows()])
     else:
         show(linted)
-    levels = {finding.level for each in linted for finding in each.findings}
-    if levels:
-        raise typer.Exit(FAILED if "error" in levels else WARNED)
+    errors = [finding.is_error for each in linted for finding in each.findings]
+    if errors:
+        raise typer.Exit(FAILED if any(errors) else WARNED)
 
 
 def choose(base: str | None, since: str | None, *, every: bool) -> list["Script"]:
@@ -74,7 +74,8 @@ def show(linted: list["Linted"]) -> None:
 
     for each in linted:
         for finding in each.findings:
-            typer.echo(f"{each.path}:{finding.line}: {finding.level}: {finding.rule}")
+            level = "error" if finding.is_error else "warning"
+            typer.echo(f"{each.path}:{finding.line}: {level}: {finding.rule}")
             typer.echo(f"    {finding.message}")
             if finding.recipe:
                 typer.echo(f"    Instead: {finding.recipe}")

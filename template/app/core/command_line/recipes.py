@@ -5,6 +5,10 @@ RECIPES = {
         "give it a server_default, or add it nullable, fill in the rows, and make it NOT NULL in a"
         ' later revision ("A migration of data" in docs/patterns.md).'
     ),
+    "adding-not-nullable-field": (
+        'fill in the rows in an earlier revision ("A migration of data" in docs/patterns.md), deploy'
+        " a version that sets the value, and name both as the reason of an exemption."
+    ),
     "ban-drop-column": (
         "deploy a version whose model does not have the column. Drop it in a later revision, with"
         " that version as the reason of an exemption."

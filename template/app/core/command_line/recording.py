@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType, SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from alembic import op
 from alembic.migration import MigrationContext
@@ -72,7 +72,12 @@ class RecordedOperations(Operations):
 
     @contextmanager
     def batch_alter_table(
-        self, table_name: str, schema: str | None = None, recreate: Any = "auto", **_: Any
+        self,
+        table_name: str,
+        schema: str | None = None,
+        recreate: Literal["auto", "always", "never"] = "auto",
+        *_: Any,
+        **__: Any,
     ) -> Iterator[BatchOperations]:
         table: Any = SimpleNamespace(table_name=table_name, schema=schema)
         operations = RecordedBatch(self.migration_context, impl=table)
