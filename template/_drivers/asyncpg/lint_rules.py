@@ -11,8 +11,8 @@ from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from alembic.operations.ops import AlterColumnOp, ExecuteSQLOp
-from sqlalchemy import Dialect, String, Text, TextClause
+from alembic.operations.ops import AlterColumnOp, BulkInsertOp
+from sqlalchemy import Dialect, String, Text, UpdateBase
 
 from app.core.command_line.findings import Finding
 from app.core.command_line.output import fail
@@ -39,6 +39,8 @@ ERRORS = {
     "ban-concurrent-index-creation-in-transaction",
     "syntax-error",
 }
+# CONCURRENTLY in a transaction is not found if it is the only statement.
+BEFORE = "SELECT 1;"
 CONCURRENTLY = (
     "in a revision of its own, with op.get_context().autocommit_block():"
     " op.{}(…, postgresql_concurrently=True)."
@@ -72,7 +74,7 @@ def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:
         lines = [line for step in part for line in sql_lines(step, dialect)]
         sql = "\n".join(text for text, _ in lines)
         for each in run_squawk(sql, is_in_transaction=is_in_transaction) if sql else ():
-            _, step = lines[each["line"]]
+            _, step = lines[each["line"] - 1]
             if not is_longer_text(step) or each["rule_name"] != "changing-column-type":
                 yield to_finding(each, step)
 
@@ -80,7 +82,9 @@ def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:
 def sql_lines(step: Step, dialect: Dialect) -> Iterator[tuple[str, Step]]:
     """Yield each line of the SQL of a step. Statements that only change rows have none."""
     operation = step.operation
-    if isinstance(operation, ExecuteSQLOp) and not isinstance(operation.sqltext, str | TextClause):
+    if isinstance(operation, BulkInsertOp) or isinstance(
+        getattr(operation, "sqltext", None), UpdateBase
+    ):
         return
     buffer = io.StringIO()
     options = {"as_sql": True, "output_buffer": buffer, "literal_binds": True}
@@ -90,13 +94,15 @@ def sql_lines(step: Step, dialect: Dialect) -> Iterator[tuple[str, Step]]:
 
 
 def run_squawk(sql: str, *, is_in_transaction: bool) -> list[dict[str, Any]]:
+    """Return what squawk finds. The first line of the SQL is line 1."""
     program = shutil.which("squawk", path=sysconfig.get_path("scripts")) or shutil.which("squawk")
     if program is None:
         fail("squawk is not installed: it is a development dependency, run `uv sync`.")
     command = [program, "--reporter=json", "--stdin-filepath=revision.sql"]
     command += [f"--exclude={','.join(NOT_FOR_REVISIONS)}"]
     command += ["--assume-in-transaction"] if is_in_transaction else []
-    found = subprocess.run(command, input=sql, check=False, capture_output=True, text=True)  # noqa: S603 - no shell
+    text = f"{BEFORE}\n{sql}"
+    found = subprocess.run(command, input=text, check=False, capture_output=True, text=True)  # noqa: S603 - no shell
     try:
         return list(json.loads(found.stdout))
     except json.JSONDecodeError:

@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import typer
 
-
 from tests.core.linted import rules_broken
 
 BROKEN = {
-    "adding-required-field": 'op.add_column("books", sa.Column("pages", sa.Integer(), nullable=False))',
+    "adding-required-field": """
+        op.add_column("books", sa.Column("pages", sa.Integer(), nullable=False))
+    """,
     "adding-field-with-default": """
         default = sa.text("gen_random_uuid()")
         op.add_column("books", sa.Column("code", sa.Uuid(), server_default=default))

@@ -3,8 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.core.command_line.linting import lint
 from app.core.command_line.new_revisions import UnknownBaseError, new_revisions, revisions_since
@@ -16,7 +15,6 @@ CREATE = """
     op.create_table("books", sa.Column("id", sa.Integer(), primary_key=True))
     op.create_index("ix_books_title", "books", ["title"])
     op.create_foreign_key("fk_books", "books", "shelves", ["id"], ["id"])
-    op.drop_column("books", "title")
 """
 RUN = CliRunner()
 

@@ -1,7 +1,6 @@
 """Which revisions are new: those that the base branch in git does not have."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from alembic.script import Script, ScriptDirectory
@@ -31,9 +30,10 @@ def new_revisions(scripts: ScriptDirectory, base: str | None) -> list[Script]:
 
     Without `base` it is that of the default branch. Raise `UnknownBaseError`.
     """
-    folders = [Path(each) for each in scripts.version_locations if Path(each).is_dir()]
-    old = {path for folder in folders for path in files_at(find_base(folder, base), folder)}
-    return [each for each in all_revisions(scripts) if Path(each.path).resolve() not in old]
+    revisions = all_revisions(scripts)
+    folders = {Path(each.path).resolve().parent for each in revisions}
+    old = {path for each in folders for path in files_at(find_base(each, base), each)}
+    return [each for each in revisions if Path(each.path).resolve() not in old]
 
 
 def find_base(folder: Path, base: str | None) -> str | None:
@@ -61,11 +61,10 @@ def is_first_commit(folder: Path) -> bool:
     return not is_shallow and git(folder, *ROOT) is None
 
 
-def files_at(commit: str | None, folder: Path) -> Iterator[Path]:
-    """Yield the paths that the folder had at a commit."""
-    names = git(folder, "ls-tree", "-r", "-z", "--name-only", commit) if commit else None
-    for name in (names or "").split("\0"):
-        yield (folder / name).resolve()
+def files_at(commit: str | None, folder: Path) -> list[Path]:
+    """Return the paths of the files that the folder had at a commit."""
+    names = git(folder, "ls-tree", "-z", "--name-only", commit) if commit else None
+    return [folder / name for name in (names or "").split("\0")]
 
 
 def git(folder: Path, *arguments: str) -> str | None:

@@ -6,8 +6,8 @@ RECIPES = {
         ' later revision ("A migration of data" in docs/patterns.md).'
     ),
     "adding-not-nullable-field": (
-        'fill in the rows in an earlier revision ("A migration of data" in docs/patterns.md), deploy'
-        " a version that sets the value, and name both as the reason of an exemption."
+        'fill in the rows in an earlier revision ("A migration of data" in docs/patterns.md),'
+        " deploy a version that sets the value, and name both as the reason of an exemption."
     ),
     "ban-drop-column": (
         "deploy a version whose model does not have the column. Drop it in a later revision, with"
