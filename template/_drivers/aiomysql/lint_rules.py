@@ -38,8 +38,8 @@ RULES = {
     ),
     "alter-without-algorithm": (
         "It is not known what this SQL blocks.",
-        "end it with ALGORITHM=INPLACE, LOCK=NONE (or ALGORITHM=INSTANT): then the server refuses it"
-        " instead of blocking the table.",
+        "end it with ALGORITHM=INPLACE, LOCK=NONE (or ALGORITHM=INSTANT): then the server refuses"
+        " it instead of blocking the table.",
     ),
     "changing-column-type": (COPIES.format("each is converted"), RECIPES["changing-column-type"]),
 }
@@ -58,9 +58,8 @@ def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:
     are_keys_checked = True
     for step in existing:
         operation = step.operation
-        if isinstance(operation, ops.ExecuteSQLOp):
-            if found := UNCHECKED.search(str(operation.sqltext)):
-                are_keys_checked = found[1].upper() in {"1", "ON"}
+        if found := UNCHECKED.search(str(getattr(operation, "sqltext", ""))):
+            are_keys_checked = found[1].upper() in {"1", "ON"}
         if isinstance(operation, ops.CreateForeignKeyOp) and not are_keys_checked:
             continue
         if rule := rule_broken(operation, dialect):
@@ -69,20 +68,21 @@ def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:
 
 def rule_broken(operation: ops.MigrateOperation, dialect: Dialect) -> str | None:
     """Return why writes wait, or `None`. Measured: see docs/database.md."""
+    rule = None
     match operation:
         case ops.AddColumnOp(column=column) if is_computed(column.server_default, dialect):
-            return "adding-field-with-default"
+            rule = "adding-field-with-default"
         case ops.AlterColumnOp() if changes_type(operation):
-            return "changing-column-type"
+            rule = "changing-column-type"
         case ops.CreateForeignKeyOp():
-            return "adding-foreign-key-constraint"
+            rule = "adding-foreign-key-constraint"
         case ops.CreateCheckConstraintOp():
-            return "adding-check-constraint"
+            rule = "adding-check-constraint"
         case ops.CreatePrimaryKeyOp() | ops.DropConstraintOp(constraint_type="primary"):
-            return "adding-primary-key"
+            rule = "adding-primary-key"
         case ops.ExecuteSQLOp(sqltext=sql) if ALTER.match(text := str(sql)):
-            return None if ALGORITHM.search(text) else "alter-without-algorithm"
-    return None
+            rule = None if ALGORITHM.search(text) else "alter-without-algorithm"
+    return rule
 
 
 def is_computed(default: Any, dialect: Dialect) -> bool:

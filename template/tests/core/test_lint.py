@@ -14,7 +14,7 @@ DROP = 'op.drop_column("books", "title")'
 CREATE = """
     op.create_table("books", sa.Column("id", sa.Integer(), primary_key=True))
     op.create_index("ix_books_title", "books", ["title"])
-    op.create_foreign_key("fk_books", "books", "shelves", ["id"], ["id"])
+    op.add_column("books", sa.Column("pages", sa.Integer(), nullable=False))
 """
 RUN = CliRunner()
 
