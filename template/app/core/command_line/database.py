@@ -2,7 +2,7 @@
 
 import typer
 
-from app.core.command_line import lint, migrating
+from app.core.command_line import lint, migrating, seed
 
 database = typer.Typer(no_args_is_help=True, help="Work with the database of the service.")
 
@@ -14,3 +14,4 @@ database.command("revision")(migrating.revision_command)
 database.command("check")(migrating.check_command)
 database.command("sql")(migrating.sql_command)
 database.command("lint")(lint.lint_command)
+database.command("seed", cls=seed.WithCounts)(seed.seed_command)
