@@ -144,7 +144,7 @@ def test_a_service_without_its_tables_is_alive_and_says_what_to_run(
     with serving(project, virtualenv(project)) as service:
         assert service.client.get("/health/live").status_code == 200
         assert service.client.get("/health/ready").status_code == 503
-        assert "alembic upgrade head" in service.log()
+        assert "app db upgrade" in service.log()
 
 
 @pytest.mark.parametrize("driver", DOWN)
