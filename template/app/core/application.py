@@ -14,7 +14,9 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from app.core import health, responses
 from app.core.database import Database
+from app.core.documentation import serve_documentation
 from app.core.headers import send_securely
+from app.core.index import Index
 from app.core.limits import HeaderLimit, HostLimit
 from app.core.logs import RequestLog, configure_logs
 from app.core.openapi import document_problems
@@ -87,8 +89,8 @@ def create_application(
         description=project["project"]["description"],
         lifespan=run,
         redirect_slashes=False,  # the redirect would go to the host that the caller names
-        docs_url="/docs" if settings.docs_enabled else None,
-        redoc_url="/redoc" if settings.docs_enabled else None,
+        docs_url=None,  # see `serve_documentation`
+        redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
     )
     app.state.settings = settings
@@ -97,7 +99,10 @@ def create_application(
     app.router.max_body_size = settings.max_body_bytes
     app.include_router(health.router)
     app.include_router(router)
+    if settings.docs_enabled:
+        serve_documentation(app)
     flatten(app)
+    app.router.default = Index(app, app.router.default)
     app.router.middleware_stack = RouteTable(app.router)
     if settings.allowed_hosts or settings.is_public:
         app.add_middleware(HostLimit, hosts=settings.allowed_hosts)
