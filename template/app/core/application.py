@@ -26,6 +26,10 @@ from app.core.settings import CoreSettings
 from app.core.shutdown import delayed_shutdown
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+NOT_IN_ITS_FOLDER = (
+    "The service runs in its folder only, beside pyproject.toml and migrations/: start it there, or"
+    " install it from there by `uv sync` or `pip install --editable .`."
+)
 
 
 class Service(FastAPI):
@@ -82,7 +86,7 @@ def create_application(
             await app.state.readiness.close()
             await database.dispose()
 
-    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
+    project = tomllib.loads(find_pyproject().read_text(encoding="utf-8"))
     app = Service(
         title=project["tool"]["service"]["title"],
         version=project["project"]["version"],
@@ -112,6 +116,13 @@ def create_application(
     app.add_middleware(RequestLog)
     responses.handle_errors(app)
     return app
+
+
+def find_pyproject() -> Path:
+    """Return the path of `pyproject.toml`, or exit with a sentence if only `app` was installed."""
+    if not PYPROJECT.exists():
+        raise SystemExit(NOT_IN_ITS_FOLDER)
+    return PYPROJECT
 
 
 def tune_garbage_collection() -> None:
