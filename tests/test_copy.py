@@ -77,6 +77,33 @@ def test_uncommitted_work_is_rendered_on_request(template: Path, tmp_path: Path)
     assert (tmp_path / "project" / "draft.txt").read_text() == "not committed\n"
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("order-desk", "Order Desk"),
+        ("ordersAPI", "OrdersAPI"),
+        ("été_2026", "Été 2026"),
+        ("tmp8fk2", "My Service"),
+        ("-", "My Service"),
+        ("x" * 101, "My Service"),
+    ],
+)
+def test_a_service_is_called_as_its_folder_unless_it_is_named(
+    template: Path, tmp_path: Path, folder: str, name: str
+) -> None:
+    to = tmp_path / folder
+    copied = copier.run_copy(str(template), to, vcs_ref=WORK, defaults=True, pretend=True)
+    assert copied.answers.combined["project_name"] == name
+
+
+def test_a_service_in_the_folder_of_the_caller_is_called_as_that(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "order-desk").mkdir()
+    monkeypatch.chdir(tmp_path / "order-desk")
+    assert copy(str(template), Path())["project_name"] == "Order Desk"
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_the_message_names_the_next_commands(
     template: Path, tmp_path: Path, driver: str, capsys: pytest.CaptureFixture[str]

@@ -82,11 +82,12 @@ def run_alembic(call: Callable[[Any, Any], object]) -> None:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    from app.core.application import PYPROJECT
+    from app.core.application import find_pyproject
 
+    pyproject = find_pyproject()
     load_settings_of_the_database()
     try:
-        call(command, Config(toml_file=PYPROJECT))
+        call(command, Config(toml_file=pyproject))
     except CommandError as error:
         fail(str(error))
     except KeyboardInterrupt:
