@@ -148,7 +148,8 @@ class Record(UuidKey, Timestamps, Base):
 
 
 # Column types by meaning: `full_name: Mapped[Name]`.
-Name = Annotated[str, mapped_column(String(200))]
+ShortText = Annotated[str, mapped_column(String(200))]
+Name = ShortText
 LongText = Annotated[str, mapped_column(Text)]
 Cents = Annotated[int, mapped_column(BigInteger)]
 

@@ -67,7 +67,8 @@ def check_email(value: str) -> str:
 PlainText = Annotated[
     str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unstorable)
 ]
-Name = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
+ShortText = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
+Name = ShortText
 LongText = Annotated[
     PlainText,
     StringConstraints(min_length=1, max_length=20_000),
@@ -87,6 +88,9 @@ Email = Annotated[
 ]
 Instant = Annotated[AwareDatetime, AfterValidator(to_utc)]
 Cents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000_000)]
+# What columns of the types INTEGER and BIGINT can hold.
+Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 
 
 def optional(**options: Any) -> Any:

@@ -1,0 +1,102 @@
+"""Write the files of a new domain: all of them, or none."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.core.command_line.domain import Domain
+from app.core.command_line.domain_api import add_budgets, add_to_api
+from app.core.command_line.domain_clashes import check_names, folders_of
+
+TEMPLATES = Path(__file__).with_name("domain_files")
+CODE = ("models", "schemas", "repository", "router")
+TESTS = ("factories", "test_router")
+
+
+def files_of(domain: Domain, root: Path) -> dict[Path, str]:
+    """Return the files of the domain that are new."""
+    templates = Environment(  # noqa: S701 - it renders Python, and no HTML
+        loader=FileSystemLoader(TEMPLATES),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    folders = folders_of(domain.name, root)
+    names = [*((folders["app"], name) for name in (*CODE, *(["service"] if domain.service else [])))]
+    names += [(folders["tests"], name) for name in TESTS]
+    files = {folder / "__init__.py": "" for folder in folders.values()}
+    for folder, name in names:
+        files[folder / f"{name}.py"] = templates.get_template(f"{name}.py.txt").render(domain=domain)
+    return files
+
+
+def changes_of(domain: Domain, root: Path) -> dict[Path, str]:
+    """Return the files of the project that the domain changes, with their new text."""
+    changes = {}
+    api, budgets = root / "app" / "api.py", root / "tests" / "statements.txt"
+    if (changed := add_to_api(api.read_text(encoding="utf-8"), domain)) is not None:
+        changes[api] = changed
+    if budgets.exists():
+        changes[budgets] = add_budgets(budgets.read_text(encoding="utf-8"), domain)
+    return changes
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files that are new, and those of the project that were changed."""
+
+    new: Sequence[Path]
+    changed: Sequence[Path]
+    is_formatted: bool
+    is_in_api: bool
+
+
+def write(domain: Domain, root: Path) -> Written:
+    """Write the files, and format them if ruff is installed.
+
+    Raise `UnusableError` before anything is written. After an error or an interruption later,
+    everything is as before.
+    """
+    files, changes = files_of(domain, root), changes_of(domain, root)
+    check_names(files)
+    with all_or_nothing([*folders_of(domain.name, root).values()], [*changes]):
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        for path, text in changes.items():
+            path.write_text(text, encoding="utf-8")
+        python = [path for path in (*files, *changes) if path.suffix == ".py"]
+        is_formatted = format_files(python, root)
+    is_in_api = root / "app" / "api.py" in changes
+    return Written([*files], [*changes], is_formatted, is_in_api)
+
+
+@contextmanager
+def all_or_nothing(folders: Sequence[Path], changed: Sequence[Path]) -> Iterator[None]:
+    """Remove the folders, which are new, and restore the changed files if the body fails."""
+    before = {path: path.read_bytes() for path in changed}
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        for path, content in before.items():
+            path.write_bytes(content)
+        raise
+
+
+def format_files(paths: list[Path], root: Path) -> bool:
+    """Sort imports, remove those that are not used, and format. Return whether ruff is there."""
+    if find_spec("ruff") is None:
+        return False
+    for command in (["check", "--fix", "--select=F401,I"], ["format"]):
+        arguments = [sys.executable, "-m", "ruff", *command, "--quiet", *map(str, paths)]
+        subprocess.run(arguments, check=True, cwd=root)  # noqa: S603 - none is the user's
+    return True
