@@ -39,8 +39,8 @@ def first_segments() -> set[str]:
     """Return how the paths of the service begin, without the prefix that all of them may have."""
     from app.api import router
 
-    paths = [route.path.removeprefix(router.prefix) for route in iter_route_contexts(router.routes)]
-    return {path.lstrip("/").partition("/")[0] for path in paths}
+    paths = [route.path or "" for route in iter_route_contexts(router.routes)]
+    return {path.removeprefix(router.prefix).lstrip("/").partition("/")[0] for path in paths}
 
 
 def check_names(files: Mapping[Path, str]) -> None:

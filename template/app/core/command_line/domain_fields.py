@@ -224,7 +224,9 @@ def parse_field(text: str, singular: str, find_parent: Callable[[str], Any]) -> 
         field = Field(name, KINDS["cents" if in_cents else type_], is_nullable, is_unique)
     else:
         if not name.endswith("_id"):
-            raise UnusableError(f"{name!r} refers to {type_}, if that is a table: call it {name}_id.")
+            raise UnusableError(
+                f"{type_!r} is no type. If it is a table, call the reference to it {name}_id."
+            )
         field = Field(name, REFERENCE, is_nullable, is_unique, parent=find_parent(type_))
     if is_unique and (field.choices or not field.kind.distinct):
         raise UnusableError(f"{name!r} cannot be unique: its type has too few values, or too long.")

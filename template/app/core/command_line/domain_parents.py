@@ -166,8 +166,9 @@ def value_of(column: Column[Any]) -> str:
 
 
 def is_unique(column: Column[Any]) -> bool:
-    constraints = [each for each in column.table.constraints if isinstance(each, UniqueConstraint)]
-    indexes = [each for each in column.table.indexes if each.unique]
+    table: Any = column.table
+    constraints = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    indexes = [each for each in table.indexes if each.unique]
     return any(column in [*each.columns] for each in (*constraints, *indexes))
 
 
@@ -177,9 +178,9 @@ def repository_of(model: type[Any]) -> tuple[str, str] | None:
     if find_spec(name) is None:
         return None
     for each in vars(import_module(name)).values():
-        if isinstance(each, type) and issubclass(each, Repository) and each.__module__ == name:
-            if getattr(each, "model", None) is model:
-                return name, each.__name__
+        is_repository = isinstance(each, type) and issubclass(each, Repository)
+        if is_repository and each.__module__ == name and vars(each).get("model") is model:
+            return name, each.__name__
     return None
 
 

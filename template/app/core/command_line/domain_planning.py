@@ -32,7 +32,7 @@ def plan(
     singular = singular or singular_of(name)
     check_name(singular, "a record")
     if singular == name:
-        raise UnusableError(f"{name!r} is also what one record is called: choose another --singular.")
+        raise UnusableError(f"One record cannot be called {name!r}, as all of them: --singular.")
     domain = Domain(
         name,
         singular,

@@ -29,11 +29,14 @@ def files_of(domain: Domain, root: Path) -> dict[Path, str]:
         undefined=StrictUndefined,
     )
     folders = folders_of(domain.name, root)
-    names = [*((folders["app"], name) for name in (*CODE, *(["service"] if domain.service else [])))]
-    names += [(folders["tests"], name) for name in TESTS]
-    files = {folder / "__init__.py": "" for folder in folders.values()}
-    for folder, name in names:
-        files[folder / f"{name}.py"] = templates.get_template(f"{name}.py.txt").render(domain=domain)
+    code = (*CODE, "service") if domain.service else CODE
+    names = {folders["app"]: code, folders["tests"]: TESTS}
+    files = {}
+    for folder, modules in names.items():
+        files[folder / "__init__.py"] = ""
+        for module in modules:
+            text = templates.get_template(f"{module}.py.txt").render(domain=domain)
+            files[folder / f"{module}.py"] = text
     return files
 
 
