@@ -64,11 +64,12 @@ class Domain:
     @property
     def checked_references(self) -> list[Field]:
         """Return those that a service looks up: through the repository of the other domain."""
-        return [field for field in self.references if field.parent.repository]
+        return [field for field in self.fields if field.parent and field.parent.repository]
 
     @property
     def parent_repositories(self) -> dict[str, tuple[str, str]]:
-        return {field.parent.table: field.parent.repository for field in self.checked_references}
+        parents = [field.parent for field in self.fields if field.parent]
+        return {each.table: each.repository for each in parents if each.repository}
 
     @property
     def may_conflict(self) -> bool:
@@ -84,8 +85,9 @@ class Domain:
     def factories(self) -> list[Factory]:
         """Return those of all records that its tests need, each after those that it needs."""
         found: dict[str, Factory] = {}
-        for field in self.references:
-            found |= {each.name: each for each in with_needs(field.parent.factory)}
+        for field in self.fields:
+            if field.parent:
+                found |= {each.name: each for each in with_needs(field.parent.factory)}
         return [*found.values()]
 
     @property

@@ -1,112 +1,20 @@
 """The fields of a new domain: `--field "amount_cents:int"`."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from app.core.command_line.domain_kinds import KINDS, REFERENCE, Kind
 from app.core.command_line.domain_names import (
     UnusableError,
     check_field_name,
     class_name,
     words,
 )
+from app.core.command_line.domain_parents import Parent, Parents
 
 CHOICE = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 OF_THE_CLASSES = {"create", "read", "repository", "service", "update"}  # as in `InvoiceCreate`
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a type is written: in the model, in requests and responses, and as values in tests."""
-
-    column: str
-    request: str
-    response: str
-    sample: str
-    another: str
-    distinct: str = ""  # a new value each time; without one, the column cannot be unique
-    option: str = ""
-
-
-KINDS = {
-    "str": Kind(
-        column="ShortText",
-        request="ShortText",
-        response="str",
-        sample='"{label}"',
-        another='"Another {noun}"',
-        distinct='f"{label} {{next(NUMBERS)}}"',
-    ),
-    "text": Kind(
-        column="LongText",
-        request="LongText",
-        response="str",
-        sample='"A long {noun}."',
-        another='"Another {noun}."',
-    ),
-    "int": Kind(
-        column="int",
-        request="Int32",
-        response="int",
-        sample="1",
-        another="2",
-        distinct="next(NUMBERS)",
-    ),
-    "bigint": Kind(
-        column="int",
-        request="Int64",
-        response="int",
-        sample="2**40",
-        another="2**41",
-        distinct="2**40 + next(NUMBERS)",
-        option="BigInteger",
-    ),
-    "cents": Kind(
-        column="Cents",
-        request="Cents",
-        response="int",
-        sample="1_000",
-        another="2_000",
-        distinct="next(NUMBERS)",
-    ),
-    "decimal": Kind(
-        column="Amount",
-        request="Amount",
-        response="Decimal",
-        sample='"10.50"',
-        another='"20.00"',
-        distinct='f"{{next(NUMBERS)}}.00"',
-    ),
-    "bool": Kind(
-        column="bool", request="StrictBool", response="bool", sample="False", another="True"
-    ),
-    "date": Kind(
-        column="date",
-        request="date",
-        response="date",
-        sample='"2026-01-31"',
-        another='"2026-02-28"',
-        distinct="str(date(2026, 1, 31) + timedelta(days=next(NUMBERS)))",
-    ),
-    "datetime": Kind(
-        column="datetime",
-        request="Instant",
-        response="datetime",
-        sample='"2026-01-31T12:00:00Z"',
-        another='"2026-02-28T12:00:00Z"',
-        distinct='f"2026-01-31T12:00:00.{{next(NUMBERS):06}}Z"',
-    ),
-    "uuid": Kind(
-        column="UUID",
-        request="UUID",
-        response="UUID",
-        sample="str(uuid4())",
-        another="str(uuid4())",
-        distinct="str(uuid4())",
-    ),
-}
-REFERENCE = KINDS["uuid"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +33,7 @@ class Field:
     is_unique: bool = False
     choice_class: str = ""
     choices: tuple[Choice, ...] = ()
-    parent: Any = None  # a `Parent` of domain_parents.py: the record to which it refers
+    parent: Parent | None = None  # to which it refers
 
     @property
     def noun(self) -> str:
@@ -186,14 +94,9 @@ class Field:
         return f"{type_} | None" if self.is_nullable else type_
 
 
-def parse_fields(
-    texts: Sequence[str], singular: str, find_parent: Callable[[str], Any]
-) -> tuple[Field, ...]:
-    """Return the fields, or raise `UnusableError`.
-
-    A type that is none of `KINDS` is a table: `find_parent` returns what it has to know of it.
-    """
-    fields = [parse_field(text, singular, find_parent) for text in texts]
+def parse_fields(texts: Sequence[str], singular: str, parents: Parents) -> tuple[Field, ...]:
+    """Return the fields, or raise `UnusableError`. A type that is none of `KINDS` is a table."""
+    fields = [parse_field(text, singular, parents) for text in texts]
     names = [field.name for field in fields]
     for name in names:
         if names.count(name) > 1:
@@ -201,7 +104,7 @@ def parse_fields(
     return tuple(fields)
 
 
-def parse_field(text: str, singular: str, find_parent: Callable[[str], Any]) -> Field:
+def parse_field(text: str, singular: str, parents: Parents) -> Field:
     name, _, type_ = (part.strip() for part in text.partition(":"))
     if not type_:
         raise UnusableError(f"{text!r} is no field: write its name and type, such as name:str.")
@@ -222,12 +125,17 @@ def parse_field(text: str, singular: str, find_parent: Callable[[str], Any]) -> 
     elif type_ in KINDS:
         in_cents = type_ == "int" and name.endswith("_cents")
         field = Field(name, KINDS["cents" if in_cents else type_], is_nullable, is_unique)
-    else:
+    elif type_ in parents.models:
         if not name.endswith("_id"):
-            raise UnusableError(
-                f"{type_!r} is no type. If it is a table, call the reference to it {name}_id."
-            )
-        field = Field(name, REFERENCE, is_nullable, is_unique, parent=find_parent(type_))
+            raise UnusableError(f"{name!r} refers to {type_}: call it {name}_id.")
+        field = Field(name, REFERENCE, is_nullable, is_unique, parent=parents.find(type_))
+    else:
+        types = ", ".join(each for each in KINDS if each != "cents")
+        tables = ", ".join(sorted(parents.models)) or "none yet"
+        raise UnusableError(
+            f"{type_!r} is no type and no table. Types are {types}, and draft|sent|paid for an"
+            f" enum. Tables are: {tables}."
+        )
     if is_unique and (field.choices or not field.kind.distinct):
         raise UnusableError(f"{name!r} cannot be unique: its type has too few values, or too long.")
     return field

@@ -1,7 +1,7 @@
 """Tables to which a new domain may refer, and how its tests make rows of them."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -55,7 +55,7 @@ class Parent:
 
 
 def models_by_table() -> dict[str, type[Any]]:
-    """Return the models of all domains that have the key to which others refer."""
+    """Return the models of all domains to which others can refer."""
     import_models()
     found = {mapper.local_table: mapper.class_ for mapper in Base.registry.mappers}
     return {
@@ -65,31 +65,57 @@ def models_by_table() -> dict[str, type[Any]]:
     }
 
 
-def parents_in(tests: Path) -> Callable[[str], Parent]:
-    """Return a function that finds a table by its name, or raises `UnusableError`.
+class Parents:
+    """The models to which a domain can refer, by their tables. `tests` has their factories."""
 
-    `tests` is the folder with the tests of the project.
-    """
-    models = models_by_table()
+    def __init__(self, models: Mapping[str, type[Any]], tests: Path) -> None:
+        self.models = models
+        self.tests = tests
 
-    def find_parent(name: str) -> Parent:
-        model = models.get(name)
-        if model is None:
-            raise UnusableError(f"{name!r} is no type and no table. {choices(models)}")
+    def find(self, table: str) -> Parent:
+        """Return what a reference to the table needs, or raise `UnusableError`."""
+        model = self.models[table]
         if not isinstance(inspect(model).local_table.columns["id"].type, Uuid):
-            raise UnusableError(f"{name!r} has no UUID as its id: write that reference by hand.")
-        factory = find_factory(model, tests) or new_factory(model, tests)
-        return Parent(name, factory, repository_of(model), issubclass(model, SoftDelete))
+            raise UnusableError(f"{table!r} has no UUID as its id: write that reference by hand.")
+        is_soft_deleted = issubclass(model, SoftDelete)
+        return Parent(table, self.factory_of(model), repository_of(model), is_soft_deleted)
 
-    return find_parent
+    def factory_of(self, model: type[Any], above: tuple[type[Any], ...] = ()) -> Factory:
+        """Return the factory that the tests have, or a new one with what each column needs.
 
-
-def choices(models: dict[str, type[Any]]) -> str:
-    from app.core.command_line.domain_fields import KINDS
-
-    types = ", ".join(name for name in KINDS if name != "cents")
-    tables = ", ".join(sorted(models)) or "none yet"
-    return f"Types are {types}, and draft|sent|paid for an enum. Tables are {tables}."
+        Raise `UnusableError` if there is none, and a value is not known.
+        """
+        if existing := find_factory(model, self.tests):
+            return existing
+        if model in above:
+            raise UnusableError(
+                f"The table {model.__tablename__} refers to itself. Write a function"
+                f" create_{snake_case(model.__name__)}(session) into the factories.py of its tests."
+            )
+        arguments, needs, enums = [], [], []
+        for attribute, column in required_columns(model):
+            if column.foreign_keys:
+                table = next(iter(column.foreign_keys)).column.table.name
+                if table not in self.models:
+                    raise UnusableError(f"{column} refers to {table}, which has no model.")
+                needs.append(self.factory_of(self.models[table], (*above, model)))
+                value = f"(await {needs[-1].name}(session)).id"
+            elif isinstance(column.type, Enum) and column.type.enum_class is not None:
+                enum = column.type.enum_class
+                enums.append((enum.__module__, enum.__name__))
+                value = f"{enum.__name__}.{next(iter(enum)).name}"
+            else:
+                value = value_of(column)
+            arguments.append(f"{attribute}={value}")
+        name = f"create_{snake_case(model.__name__)}"
+        return Factory(
+            name,
+            model.__name__,
+            model.__module__,
+            arguments=tuple(arguments),
+            needs=tuple(needs),
+            enums=tuple(enums),
+        )
 
 
 def find_factory(model: type[Any], tests: Path) -> Factory | None:
@@ -107,37 +133,6 @@ def find_factory(model: type[Any], tests: Path) -> Factory | None:
                 module = f"tests.domains.{domain}.factories"
                 return Factory(name, model.__name__, model.__module__, module)
     return None
-
-
-def new_factory(model: type[Any], tests: Path, above: tuple[type[Any], ...] = ()) -> Factory:
-    """Return a factory with a value for each column that needs one, or raise `UnusableError`."""
-    if model in above:
-        raise UnusableError(
-            f"The table {model.__tablename__} refers to itself. Write a function"
-            f" create_{snake_case(model.__name__)}(session) into the factories.py of its tests."
-        )
-    arguments, needs, enums = [], [], []
-    for attribute, column in required_columns(model):
-        if column.foreign_keys:
-            target = next(iter(column.foreign_keys)).column.table
-            parent = models_by_table()[target.name]
-            needs.append(find_factory(parent, tests) or new_factory(parent, tests, (*above, model)))
-            value = f"(await {needs[-1].name}(session)).id"
-        elif isinstance(column.type, Enum) and column.type.enum_class is not None:
-            enum = column.type.enum_class
-            enums.append((enum.__module__, enum.__name__))
-            value = f"{enum.__name__}.{next(iter(enum)).name}"
-        else:
-            value = value_of(column)
-        arguments.append(f"{attribute}={value}")
-    return Factory(
-        f"create_{snake_case(model.__name__)}",
-        model.__name__,
-        model.__module__,
-        arguments=tuple(arguments),
-        needs=tuple(needs),
-        enums=tuple(enums),
-    )
 
 
 def required_columns(model: type[Any]) -> Iterator[tuple[str, Column[Any]]]:

@@ -12,7 +12,7 @@ from app.core.command_line.domain_names import (
     check_name,
     singular_of,
 )
-from app.core.command_line.domain_parents import parents_in
+from app.core.command_line.domain_parents import Parents, models_by_table
 from app.core.models import Base
 
 DEFAULT_FIELDS = ("name:str",)
@@ -36,7 +36,9 @@ def plan(
     domain = Domain(
         name,
         singular,
-        parse_fields(fields or DEFAULT_FIELDS, singular, parents_in(root / "tests")),
+        parse_fields(
+            fields or DEFAULT_FIELDS, singular, Parents(models_by_table(), root / "tests")
+        ),
         soft_delete=soft_delete,
         service=service,
         once="idempotency_keys" in Base.metadata.tables,

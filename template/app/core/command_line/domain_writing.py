@@ -75,8 +75,7 @@ def write(domain: Domain, root: Path) -> Written:
             path.write_text(text, encoding="utf-8")
         for path, text in changes.items():
             path.write_text(text, encoding="utf-8")
-        python = [path for path in (*files, *changes) if path.suffix == ".py"]
-        is_formatted = format_files(python, root)
+        is_formatted = format_files([*files], [*changes], root)
     is_in_api = root / "app" / "api.py" in changes
     return Written([*files], [*changes], is_formatted, is_in_api)
 
@@ -95,11 +94,22 @@ def all_or_nothing(folders: Sequence[Path], changed: Sequence[Path]) -> Iterator
         raise
 
 
-def format_files(paths: list[Path], root: Path) -> bool:
-    """Sort imports, remove those that are not used, and format. Return whether ruff is there."""
+def format_files(new: Sequence[Path], changed: Sequence[Path], root: Path) -> bool:
+    """Sort imports, and in new files remove what is not used, and format. Return whether it ran.
+
+    Raise `CalledProcessError` if ruff fails, because of its configuration for example.
+    """
     if find_spec("ruff") is None:
         return False
-    for command in (["check", "--fix", "--select=F401,I"], ["format"]):
-        arguments = [sys.executable, "-m", "ruff", *command, "--quiet", *map(str, paths)]
-        subprocess.run(arguments, check=True, cwd=root)  # noqa: S603 - none is the user's
+    fix = ["check", "--fix", "--exit-zero"]
+    run_ruff(*fix, "--select=F401,I", paths=new, root=root)
+    run_ruff("format", paths=new, root=root)
+    run_ruff(*fix, "--select=I", paths=changed, root=root)
     return True
+
+
+def run_ruff(*arguments: str, paths: Sequence[Path], root: Path) -> None:
+    python = [str(path) for path in paths if path.suffix == ".py"]
+    if python:
+        command = [sys.executable, "-m", "ruff", *arguments, "--quiet", *python]
+        subprocess.run(command, check=True, cwd=root)  # noqa: S603 - the arguments are ours

@@ -42,6 +42,8 @@ def domain_command(
     with ? for null, ! for unique, and the name of a table for a reference. Types are str, text,
     int, bigint, decimal, bool, date, datetime and uuid. Without any, there is a name:str.
     """
+    from subprocess import CalledProcessError
+
     from app.core.application import PYPROJECT
     from app.core.command_line.domain_clashes import ClashError
     from app.core.command_line.domain_names import UnusableError
@@ -60,6 +62,8 @@ def domain_command(
         fail(str(error), WRONG_USAGE)
     except ClashError as error:
         fail(str(error))
+    except (OSError, CalledProcessError) as error:
+        fail(f"Nothing was written: {error}")
     except KeyboardInterrupt:
         fail("Interrupted. Nothing was written.", INTERRUPTED)
     show(written, root)
