@@ -70,7 +70,9 @@ def test_a_domain_beside_the_samples_passes_all_checks_at_once(
 
     printed = run(project, f"uv run app new domain {INVOICES}", variables)
 
-    assert re.search(r"^Wrote migrations/versions/\S+_add_invoices.py: review it.$", printed, re.M)
+    assert re.search(
+        r"^Wrote migrations/versions/\S+_add_invoices.py: review it.$", printed, re.MULTILINE
+    )
     changed = git("diff", "--name-only", cwd=project).splitlines()
     assert changed == ["app/api.py", "tests/statements.txt"]
     check_all(project, variables, "invoices")

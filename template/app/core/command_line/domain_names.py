@@ -5,7 +5,8 @@ import re
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST_NAME = 40  # that of a constraint has the names of table and column, and at most 63 bytes
-IRREGULAR = {"children": "child", "people": "person", "series": "series", "statuses": "status"}
+IRREGULAR = {"children": "child", "people": "person", "statuses": "status"}
+IRREGULAR |= {"news": "news", "series": "series"}
 ENDINGS = [("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x")]
 # Names of the generated modules: a class attribute must not hide the type that follows it.
 OF_THE_FILES = {"bool", "count", "date", "datetime", "false", "int", "optional", "select", "str"}
