@@ -28,6 +28,8 @@ CLIENTS = (
     ' --field "level:low|high?" --field "is_new:bool?" --field "type:str?"'
 )
 
+CONCERNED = "tests/core/test_routes.py tests/core/test_rules.py tests/core/test_models.py"
+
 Prepare = Callable[..., tuple[Path, dict[str, str]]]
 
 
@@ -55,7 +57,7 @@ def check_all(project: Path, variables: Mapping[str, str], *domains: str) -> Non
     run(project, "uv run ruff format --check", variables)
     run(project, "uv run mypy", variables)
     folders = " ".join(f"tests/domains/{each}" for each in domains)
-    tests = f"uv run pytest {folders} tests/core/test_routes.py tests/core/test_rules.py"
+    tests = f"uv run pytest {folders} {CONCERNED}"
     run(project, tests, variables)
     run(project, "uv run app db check", variables)
     run(project, "uv run app db downgrade -1", variables)

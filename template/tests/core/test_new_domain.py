@@ -161,7 +161,7 @@ def test_a_table_that_exists_is_refused(root: Path) -> None:
         ("class", "keyword"),
         ("health", "the service uses it"),
         ("router", "the service uses it"),
-        ("news", "One record cannot be called"),
+        ("news", "plural"),
         ("address", "plural"),
         ("furniture", "plural"),
         ("i" * 41 + "s", "more than 40"),
