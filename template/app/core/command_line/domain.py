@@ -67,6 +67,16 @@ class Domain:
         return [field for field in self.fields if field.parent and field.parent.repository]
 
     @property
+    def unchecked_references(self) -> dict[str, str]:
+        """Return those that may refer to records that are only hidden, with their tables."""
+        parents = {field.name: field.parent for field in self.fields if field.parent}
+        return {
+            name: parent.table
+            for name, parent in parents.items()
+            if parent.is_soft_deleted and not (self.service and parent.repository)
+        }
+
+    @property
     def parent_repositories(self) -> dict[str, tuple[str, str]]:
         parents = [field.parent for field in self.fields if field.parent]
         return {each.table: each.repository for each in parents if each.repository}

@@ -1,6 +1,7 @@
 """What keeps a new domain out of a project: names that are taken, and files that are there."""
 
 import ast
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,17 +45,18 @@ def first_segments() -> set[str]:
 
 
 def check_names(files: Mapping[Path, str]) -> None:
-    """Raise `UnusableError` if a file defines what it also imports: the model `Limit`, say."""
+    """Raise `UnusableError` if a name means two things in a file: the model `Limit`, say."""
     for path, text in files.items():
-        if path.suffix != ".py":
-            continue
-        body = ast.parse(text).body
-        imported = {
-            alias.asname or alias.name
-            for node in body
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
-        defined = {node.name for node in body if isinstance(node, ast.ClassDef)}
-        if names := sorted(imported & defined):
-            raise UnusableError(f"{names[0]} is a name of the service. Choose another --singular.")
+        names = Counter(
+            name for node in ast.parse(text).body if path.suffix == ".py" for name in names_of(node)
+        )
+        if taken := sorted(name for name, count in names.items() if count > 1):
+            raise UnusableError(f"{taken[0]} is a name of the service. Choose another --singular.")
+
+
+def names_of(node: ast.stmt) -> list[str]:
+    """Return the names that an import or a definition makes known."""
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    is_definition = isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.FunctionDef)
+    return [node.name] if is_definition else []

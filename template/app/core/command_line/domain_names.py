@@ -9,7 +9,7 @@ IRREGULAR = {"children": "child", "people": "person", "statuses": "status"}
 IRREGULAR |= {"news": "news", "series": "series"}
 ENDINGS = [("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x")]
 # Names of the generated modules: a class attribute must not hide the type that follows it.
-OF_THE_FILES = {"bool", "count", "date", "datetime", "false", "int", "optional", "select", "str"}
+OF_THE_FILES = {"bool", "date", "datetime", "false", "int", "optional", "session", "str"}
 OF_THE_API = {"router", "domains", "docs", "health", "redoc"}
 
 
@@ -46,7 +46,9 @@ def check_field_name(name: str) -> None:
     check_name(name, "a field")
     inherited = {*dir(SoftDeletable), *dir(RecordRead), *RecordRead.model_fields}
     if name in inherited | OF_THE_FILES:
-        raise UnusableError(f"{name!r} cannot be the name of a field: every record has it already.")
+        raise UnusableError(
+            f"{name!r} cannot be the name of a field: the code of a domain uses it already."
+        )
 
 
 def singular_of(name: str) -> str:

@@ -1,6 +1,6 @@
 """`app new`: write code in the style of the project."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -48,6 +48,7 @@ def domain_command(
     from app.core.command_line.domain_clashes import ClashError
     from app.core.command_line.domain_names import UnusableError
     from app.core.command_line.domain_planning import plan
+    from app.core.command_line.domain_report import make_revision, show_files, show_next_steps
     from app.core.command_line.domain_writing import write
 
     root = PYPROJECT.parent
@@ -60,51 +61,12 @@ def domain_command(
         written = write(domain, root)
     except UnusableError as error:
         fail(str(error), WRONG_USAGE)
-    except ClashError as error:
+    except (ClashError, OSError) as error:
         fail(str(error))
-    except (OSError, CalledProcessError) as error:
-        fail(f"Nothing was written: {error}")
+    except CalledProcessError:
+        fail("ruff cannot format the files: correct its settings. Nothing was written.")
     except KeyboardInterrupt:
         fail("Interrupted. Nothing was written.", INTERRUPTED)
-    show(written, root)
+    show_files(written, root)
     has_revision = not no_revision and make_revision(domain, root)
     show_next_steps(domain, written, has_revision=has_revision)
-
-
-def show(written: Any, root: Any) -> None:
-    for path in written.new:
-        typer.echo(f"Wrote {path.relative_to(root)}")
-    for path in written.changed:
-        typer.echo(f"Changed {path.relative_to(root)}")
-
-
-def make_revision(domain: Any, root: Any) -> bool:
-    """Return whether a revision was written. If not, say why."""
-    from app.core.command_line.domain_revision import NoRevisionError, write_revision
-
-    try:
-        revision = write_revision(domain, root / "pyproject.toml")
-    except NoRevisionError as error:
-        typer.echo(f"There is no revision yet: {error}", err=True)
-        return False
-    typer.echo(f"Wrote {revision.relative_to(root)}: review it.")
-    return True
-
-
-def show_next_steps(domain: Any, written: Any, *, has_revision: bool) -> None:
-    from app.core.command_line.domain_api import lines_for_api
-
-    if not written.is_formatted:
-        typer.echo("ruff is not installed: format the files, and remove the unused imports.")
-    if not written.is_in_api:
-        lines = "".join(f"\n    {line}" for line in lines_for_api(domain, set()))
-        typer.echo(f"app/api.py has no `router = APIRouter()`. Add the domain by hand:{lines}")
-    for field in domain.references:
-        if field.parent.is_soft_deleted and not domain.service:
-            typer.echo(f"{field.name} may refer to deleted {field.parent.table}: see --service.")
-    typer.echo("\nNext:")
-    if not has_revision:
-        typer.echo("    uv run app db upgrade")
-        typer.echo(f'    uv run app db revision --message "Add {domain.nouns}"')
-    typer.echo("    uv run app db upgrade")
-    typer.echo(f"    uv run pytest tests/domains/{domain.name} tests/core/test_routes.py")
