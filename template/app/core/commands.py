@@ -8,6 +8,7 @@ import typer
 
 from app.core.command_line.database import database
 from app.core.command_line.domains import WithDomains
+from app.core.command_line.new import new
 from app.core.command_line.output import (
     INTERRUPTED,
     MARKUP_MODE,
@@ -32,6 +33,7 @@ command_line = typer.Typer(
 data = typer.Typer(no_args_is_help=True, help="Work with all data of the service.")
 command_line.add_typer(database, name="db")
 command_line.add_typer(data, name="data")
+command_line.add_typer(new, name="new")
 command_line.command("routes")(routes_command)
 command_line.command("purge")(purge_command)
 

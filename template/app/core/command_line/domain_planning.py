@@ -1,0 +1,47 @@
+"""From the words of the command line to a domain that can be written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.core.command_line.domain import Domain
+from app.core.command_line.domain_clashes import check_project
+from app.core.command_line.domain_fields import parse_fields
+from app.core.command_line.domain_names import (
+    UnusableError,
+    check_domain_name,
+    check_name,
+    singular_of,
+)
+from app.core.command_line.domain_parents import Parents, models_by_table
+from app.core.models import Base
+
+DEFAULT_FIELDS = ("name:str",)
+
+
+def plan(
+    name: str,
+    fields: Sequence[str],
+    singular: str = "",
+    *,
+    soft_delete: bool = False,
+    service: bool = False,
+    root: Path,
+) -> Domain:
+    """Return the domain, or raise `UnusableError` or `ClashError`. Nothing is written."""
+    check_domain_name(name)
+    singular = singular or singular_of(name)
+    check_name(singular, "a record")
+    if singular == name:
+        raise UnusableError(f"One record cannot be called {name!r}, as all of them: --singular.")
+    domain = Domain(
+        name,
+        singular,
+        parse_fields(
+            fields or DEFAULT_FIELDS, singular, Parents(models_by_table(), root / "tests")
+        ),
+        soft_delete=soft_delete,
+        service=service,
+        once="idempotency_keys" in Base.metadata.tables,
+    )
+    check_project(domain, root)
+    return domain
