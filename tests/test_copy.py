@@ -6,7 +6,7 @@ import re
 import shlex
 import tomllib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 import yaml
 from copier.errors import DirtyLocalWarning
 
+from tests.conftest import Rendered
 from tests.projects import Projects
 from tests.repository import DRIVERS, TOP, WORK, commit, git
 from tests.updates import files
@@ -102,6 +103,29 @@ def test_a_service_in_the_folder_of_the_caller_is_called_as_that(
     (tmp_path / "order-desk").mkdir()
     monkeypatch.chdir(tmp_path / "order-desk")
     assert copy(str(template), Path())["project_name"] == "Order Desk"
+
+
+def test_a_service_does_not_have_the_name_of_a_package_that_it_needs(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    """uv would not install it."""
+    named = rendered(tmp_path / "named", project_name="FastAPI")
+    other = rendered(tmp_path / "other", project_name="FastAPI 2")
+    packages = (TOP / "template" / "_answers" / "packages.txt").read_text().split()
+    needed = {name for driver in DRIVERS for name in requirements(rendered, tmp_path, driver)}
+    assert [package_name(named), package_name(other)] == ["fastapi-service", "fastapi-2"]
+    assert needed - {*packages} == set()
+
+
+def requirements(rendered: Rendered, folder: Path, driver: str) -> Iterator[str]:
+    project = rendered(folder / driver, driver=driver)
+    tables = tomllib.loads((project / "pyproject.toml").read_text())
+    for each in [*tables["project"]["dependencies"], *tables["dependency-groups"]["dev"]]:
+        yield re.split(r"[^\w-]", each)[0]
+
+
+def package_name(project: Path) -> str:
+    return str(tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"])
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
