@@ -1,6 +1,5 @@
 """What commands have in common: exit statuses, tables, progress, and errors in one sentence."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -51,6 +50,8 @@ def run(work: Coroutine[Any, Any, T], settings: Any, *, interrupted: str = UNDON
     Fail with one sentence if the database cannot be reached or refuses a statement, or with
     `interrupted` after Ctrl-C. The settings are those by which the work connects.
     """
+    import asyncio
+
     from sqlalchemy.exc import DBAPIError
 
     from app.core import driver
