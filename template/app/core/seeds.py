@@ -83,7 +83,9 @@ class SeedContext:
 def density(name: str, seeds: Mapping[str, Seed]) -> float:
     """Return how many records there are for one of the domain on which all others depend."""
     seed = seeds[name]
-    return seed.count * density(seed.per, seeds) if seed.per in seeds else 1.0
+    if seed.per is None or seed.per not in seeds:
+        return 1.0
+    return seed.count * density(seed.per, seeds)
 
 
 def instant_of(number: int, density: float) -> datetime:

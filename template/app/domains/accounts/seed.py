@@ -1,4 +1,4 @@
-"""Accounts for `app db seed`: one for each user. Every second one got a transfer from the one before.
+"""Accounts for `app db seed`: one for each user. Each second one got a transfer from the first.
 
 What an account had at first is a round sum; its balance is that and its transfers.
 """
