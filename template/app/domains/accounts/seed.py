@@ -33,7 +33,7 @@ def rows(context: SeedContext) -> Rows:
             Transfer,
             {
                 "id": context.next_id(),
-                "source_id": context.id_of("accounts", context.number - 1, 1),
+                "source_id": context.id_of("accounts", context.number - 1),
                 "target_id": account_id,
                 "amount_cents": amount,
                 "created_at": at,
