@@ -49,6 +49,8 @@ OWN = re.compile(
     |app\.core\.sessions\.refuse_locks$
     |app\.core\.sessions\.(can_call_driver|connection_of|engine_of|execute|flush)$
     |app\.core\.schemas\.(MAX_TEXT_BYTES|fit_into_text_column)$
+    |app\.core\.seeds\.(INTERVAL|START|density|instant_of)$
+    |app\.core\.seeds\.SeedContext\.(__init__|begin|counts|densities|domain|ids|seed)$
     |app\.core\.soft_delete\.(DeletedRows|HIDDEN|SHOWN|hide_from_bulk_update|refuse_deleted)$
     |app\.core\.streaming\.PART_BYTES$
     |app\.core\.data_copy$

@@ -8,7 +8,7 @@ from alembic.operations import ops
 from sqlalchemy import Computed, DefaultClause, Dialect
 from sqlalchemy.types import TypeEngine
 
-from app.core.command_line.compatibility import broken_promises, on_existing_tables
+from app.core.command_line.compatibility import broken_promises
 from app.core.command_line.findings import Finding
 from app.core.command_line.recipes import RECIPES
 from app.core.command_line.recording import Step
@@ -53,7 +53,7 @@ PLAIN_DEFAULT = re.compile(
 
 
 def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:
-    existing = list(on_existing_tables(steps))
+    existing = [step for step in steps if not step.is_on_new_table]
     yield from broken_promises(existing)
     are_keys_checked = True
     for step in existing:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from alembic.operations import ops
 from sqlalchemy import ClauseElement, Computed, DefaultClause, Dialect
 
-from app.core.command_line.compatibility import broken_promises, on_existing_tables
+from app.core.command_line.compatibility import broken_promises
 from app.core.command_line.findings import Finding
 from app.core.command_line.recording import Batch, Step
 
@@ -26,7 +26,7 @@ NO_OTHER_WAY = (
 
 
 def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:  # noqa: ARG001 - others need it
-    existing = list(on_existing_tables(steps))
+    existing = [step for step in steps if not step.is_on_new_table]
     yield from broken_promises(existing)
     yield from copied_tables(existing)
     for step in steps:

@@ -75,7 +75,7 @@ def check(steps: Sequence[Step], dialect: Dialect) -> Iterator[Finding]:
         sql = "\n".join(text for text, _ in lines)
         for each in run_squawk(sql, is_in_transaction=is_in_transaction) if sql else ():
             _, step = lines[each["line"] - 1]
-            if not is_longer_text(step) or each["rule_name"] != "changing-column-type":
+            if not is_harmless(each["rule_name"], step):
                 yield to_finding(each, step)
 
 
@@ -113,6 +113,11 @@ def to_finding(found: dict[str, Any], step: Step) -> Finding:
     rule = found["rule_name"]
     recipe = OWN_RECIPES.get(rule) or found["help"] or ""
     return Finding(step.line, rule, found["message"], recipe, is_error=rule in ERRORS)
+
+
+def is_harmless(rule: str, step: Step) -> bool:
+    """Return whether squawk lacks what the operations tell."""
+    return step.is_on_new_table or (rule == "changing-column-type" and is_longer_text(step))
 
 
 def is_longer_text(step: Step) -> bool:

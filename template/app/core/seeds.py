@@ -68,10 +68,13 @@ class SeedContext:
         """Return the id of any record of another domain that was created before this one."""
         last = int(self.number / self.densities[self.domain] * self.densities[domain])
         number = self.random.randrange(min(last + 1, self.counts[domain]))
-        return self.id_of(domain, number, 1)
+        return self.id_of(domain, number)
 
-    def id_of(self, domain: str, number: int, row: int) -> UUID:
-        """Return a UUID of version 7: its time is that of the record."""
+    def id_of(self, domain: str, number: int, row: int = 1) -> UUID:
+        """Return the id of a record, or of another of its rows: a UUID of version 7.
+
+        Its time is that of the record.
+        """
         text = f"{self.seed} {domain} {number} {row}"
         noise = hashlib.blake2b(text.encode(), digest_size=10).digest()
         instant = instant_of(number, self.densities[domain])
@@ -83,7 +86,9 @@ class SeedContext:
 def density(name: str, seeds: Mapping[str, Seed]) -> float:
     """Return how many records there are for one of the domain on which all others depend."""
     seed = seeds[name]
-    return seed.count * density(seed.per, seeds) if seed.per in seeds else 1.0
+    if seed.per is None or seed.per not in seeds:
+        return 1.0
+    return seed.count * density(seed.per, seeds)
 
 
 def instant_of(number: int, density: float) -> datetime:

@@ -1,11 +1,7 @@
-"""What a revision breaks for the version of the service that runs until the new one is deployed.
-
-On any database. Tables that the revision itself creates are left out.
-"""
+"""What a revision breaks for the version of the service that runs until the new one is deployed."""
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from alembic.operations import ops
 
@@ -38,25 +34,8 @@ MESSAGES = {
 }
 
 
-def on_existing_tables(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield the steps that do not concern a table which an earlier one creates."""
-    created = set()
-    for step in steps:
-        operation: Any = step.operation
-        if isinstance(operation, ops.CreateTableOp):
-            created.add((operation.schema, operation.table_name))
-        elif (getattr(operation, "schema", None), table_of(operation)) not in created:
-            yield step
-
-
-def table_of(operation: Any) -> str | None:
-    if isinstance(operation, ops.CreateForeignKeyOp):
-        return operation.source_table
-    return getattr(operation, "table_name", None)
-
-
 def broken_promises(steps: Iterable[Step]) -> Iterator[Finding]:
-    """Yield what the running version does not expect. `steps` are those on existing tables."""
+    """Yield what the running version does not expect."""
     for step in steps:
         for rule in rules_broken(step.operation):
             recipe = RECIPES[rule]

@@ -30,10 +30,10 @@ class WithDomains(TyperGroup):
         return load_commands(cmd_name) if cmd_name in find_domains() else None
 
 
-def find_domains() -> list[str]:
-    """Return the names of the domains that have commands."""
+def find_domains(module: str = "commands") -> list[str]:
+    """Return the names of the domains that have this module."""
     names = sorted(each.name for each in iter_modules(domains.__path__) if each.ispkg)
-    return [name for name in names if find_spec(f"app.domains.{name}.commands") is not None]
+    return [name for name in names if find_spec(f"app.domains.{name}.{module}") is not None]
 
 
 def load_commands(name: str) -> Any:

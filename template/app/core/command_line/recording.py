@@ -11,7 +11,12 @@ from typing import Any, Literal
 from alembic import op
 from alembic.migration import MigrationContext
 from alembic.operations import BatchOperations, Operations
-from alembic.operations.ops import CreateTableOp, ExecuteSQLOp, MigrateOperation
+from alembic.operations.ops import (
+    CreateForeignKeyOp,
+    CreateTableOp,
+    ExecuteSQLOp,
+    MigrateOperation,
+)
 from alembic.script import Script
 from sqlalchemy import Dialect, TextClause
 from sqlalchemy.engine import IteratorResult
@@ -32,7 +37,8 @@ class Step:
 
     operation: MigrateOperation
     line: int
-    is_in_transaction: bool = True
+    is_in_transaction: bool
+    is_on_new_table: bool  # which an earlier operation of the same revision has created
     batch: Batch | None = None
 
 
@@ -44,6 +50,7 @@ class Recorder(MigrationContext):
         self.path = path
         self.steps: list[Step] = []
         self.is_in_transaction = True
+        self.created: set[str | None] = set()
 
     @contextmanager
     def autocommit_block(self) -> Iterator[None]:
@@ -55,8 +62,12 @@ class Recorder(MigrationContext):
 
     def record(self, operation: MigrateOperation, batch: Batch | None = None) -> Any:
         line = line_in(self.path, sys._getframe())  # noqa: SLF001 - as documented
-        self.steps.append(Step(operation, line, self.is_in_transaction, batch))
-        return operation.to_table(self) if isinstance(operation, CreateTableOp) else None
+        is_on_new_table = table_of(operation) in self.created
+        self.steps.append(Step(operation, line, self.is_in_transaction, is_on_new_table, batch))
+        if not isinstance(operation, CreateTableOp):
+            return None
+        self.created.add(operation.table_name)
+        return operation.to_table(self)
 
 
 class RecordedOperations(Operations):
@@ -121,6 +132,12 @@ class EmptyConnection:
 
     def scalar(self, statement: Any, *_: Any, **__: Any) -> Any:
         return self.execute(statement).scalar()
+
+
+def table_of(operation: Any) -> str | None:
+    if isinstance(operation, CreateForeignKeyOp):
+        return operation.source_table
+    return getattr(operation, "table_name", None)
 
 
 def line_in(path: str, frame: FrameType | None) -> int:

@@ -1,52 +1,44 @@
 """`app db seed`: rows for development. Each domain with a `seed.py` is an option."""
 
-from importlib.util import find_spec
-from pkgutil import iter_modules
+from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
-from app import domains
+from app.core.command_line.domains import find_domains
 from app.core.command_line.output import fail, load_settings, progress_bar, run, show_table
 
-GIVEN = "app.seed.counts"
-INTERRUPTED_MESSAGE = (
-    "Interrupted. What was committed stays: run the same command with --resume to go on."
-)
+INTERRUPTED = "Interrupted. What was committed stays: run the same command with --resume to go on."
 
 
-def find_domains() -> list[str]:
-    """Return the names of the domains that have rows for development."""
-    names = sorted(each.name for each in iter_modules(domains.__path__) if each.ispkg)
-    return [name for name in names if find_spec(f"app.domains.{name}.seed") is not None]
+def with_counts(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with an option for each domain that has rows for development."""
+    own = signature(command).parameters
+    names = [name for name in find_domains("seed") if name not in own]
+    added = [count_option(name) for name in names]
+
+    def with_options(**given: Any) -> None:
+        counts = {name: given.pop(name) for name in names}
+        command({name: count for name, count in counts.items() if count is not None}, **given)
+
+    parameters = [*added, *(own[name] for name in own if name != "counts")]
+    described: Any = with_options
+    described.__doc__ = command.__doc__
+    described.__signature__ = signature(command).replace(parameters=parameters)
+    described.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options
 
 
-class WithCounts(TyperCommand):
-    """A command that also has an option for each domain."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.params += [count_option(name) for name in find_domains()]
-
-
-def count_option(name: str) -> TyperOption:
-    def note(context: typer.Context, _: Any, value: int | None) -> None:
-        if value is not None:
-            context.meta.setdefault(GIVEN, {})[name] = value
-
-    return TyperOption(
-        param_decls=[f"--{name.replace('_', '-')}"],
-        type_descriptor=int,
-        min=0,
-        help=f"How many {name.replace('_', ' ')}. Default: in proportion to the others.",
-        callback=note,
-        expose_value=False,
-    )
+def count_option(name: str) -> Parameter:
+    words = name.replace("_", " ")
+    option = typer.Option(min=0, help=f"How many {words}. Default: in proportion to the others.")
+    annotation = Annotated[int | None, option]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def seed_command(
-    context: typer.Context,
+    counts: dict[str, int],
     *,
     seed: Annotated[int, typer.Option("--seed", help="Another number makes other rows.")] = 1,
     resume: Annotated[
@@ -57,24 +49,24 @@ def seed_command(
     ] = False,
 ) -> None:
     """Fill the empty tables with believable rows for development, the same each time."""
-    names = find_domains()
-    if not names:
-        fail('No domain has a seed.py: see "app db seed" in docs/operations.md.')
     settings = load_settings()
     if settings.is_public and not outside_development:
         fail(
-            f"ENVIRONMENT is {settings.environment}: these rows are for development."
-            " Use --outside-development to insert them nevertheless."
+            f"ENVIRONMENT is {settings.environment}, and these rows are for development:"
+            " --outside-development inserts them nevertheless."
         )
+    names = find_domains("seed")
+    if not names:
+        fail('No domain has a seed.py: see "app db seed" in docs/operations.md.')
     from app.core.command_line import seeding
 
-    seeds = seeding.load_seeds(names)
-    counts = seeding.count_records(seeds, context.meta.get(GIVEN, {}))
-    work = seeding.seed_database(
-        settings, seeds, counts, seed=seed, resume=resume, bar=progress_bar
-    )
     try:
-        inserted = run(work, settings, interrupted=INTERRUPTED_MESSAGE)
-    except seeding.TablesNotEmptyError as error:
+        seeds = seeding.load_seeds(names)
+        wanted = seeding.count_records(seeds, counts)
+        work = seeding.seed_database(
+            settings, seeds, wanted, seed=seed, resume=resume, bar=progress_bar
+        )
+        inserted = run(work, settings, interrupted=INTERRUPTED)
+    except seeding.SeedingError as error:
         fail(str(error))
     show_table("table", "rows", rows=inserted.items(), right=[1])

@@ -22,23 +22,36 @@ RECORDS_IN_TRANSACTION = 5000
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
-class TablesNotEmptyError(Exception):
-    """There are rows already. The message says what to do."""
+class SeedingError(Exception):
+    """Nothing is inserted. The message says why, and what to do."""
 
 
 def load_seeds(domains: Iterable[str]) -> dict[str, Seed]:
     """Return what the domains bring, each after the one on which it depends."""
-    found = {name: import_module(f"app.domains.{name}.seed").seed for name in domains}
-    order = TopologicalSorter({name: {seed.per} & found.keys() for name, seed in found.items()})
+    found = {name: load_seed(name) for name in domains}
+    order: TopologicalSorter[str] = TopologicalSorter()
+    for name, seed in found.items():
+        order.add(name, *(each for each in found if each == seed.per))
     return {name: found[name] for name in order.static_order()}
+
+
+def load_seed(domain: str) -> Seed:
+    try:
+        seed: Seed = import_module(f"app.domains.{domain}.seed").seed
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise SeedingError(f"app/domains/{domain}/seed.py cannot be used: {reason}.") from error
+    return seed
 
 
 def count_records(seeds: Mapping[str, Seed], given: Mapping[str, int]) -> dict[str, int]:
     """Return how many records each domain gets: as given, or in proportion."""
     counts: dict[str, int] = {}
     for name, seed in seeds.items():
-        default = seed.count * counts.get(seed.per or "", 1)
-        counts[name] = given.get(name, default)
+        parents = counts.get(seed.per or "", 1)
+        counts[name] = given.get(name, seed.count * parents)
+        if counts[name] and not parents:
+            raise SeedingError(f"{name} need {seed.per}: --{seed.per} must be at least 1.")
     return counts
 
 
@@ -53,7 +66,7 @@ async def seed_database(
 ) -> dict[str, int]:
     """Insert the records, and return how many rows were inserted, by table.
 
-    With `resume`, rows that are there are left as they are. Without, raise `TablesNotEmptyError`
+    With `resume`, rows that are there are left as they are. Without, raise `SeedingError`
     if a table has any.
     """
     inserted: dict[str, int] = {}
@@ -76,7 +89,7 @@ async def refuse_rows(database: Database, seeds: Iterable[Seed]) -> None:
         for model in (each for seed in seeds for each in seed.models):
             table = table_of(model)
             if await session.scalar(select(literal(1)).select_from(table).limit(1)):
-                raise TablesNotEmptyError(
+                raise SeedingError(
                     f"The table {table.name} has rows. With --resume they stay, and those that are"
                     " missing are added."
                 )

@@ -1,4 +1,4 @@
-"""Accounts for `app db seed`: one for each user. Every second one got a transfer from the one before.
+"""Accounts for `app db seed`: one for each user. Each second one got a transfer from the first.
 
 What an account had at first is a round sum; its balance is that and its transfers.
 """
@@ -33,7 +33,7 @@ def rows(context: SeedContext) -> Rows:
             Transfer,
             {
                 "id": context.next_id(),
-                "source_id": context.id_of("accounts", context.number - 1, 1),
+                "source_id": context.id_of("accounts", context.number - 1),
                 "target_id": account_id,
                 "amount_cents": amount,
                 "created_at": at,

@@ -26,7 +26,7 @@ def rows(context: SeedContext) -> Rows:
             "id": context.next_id(),
             "title": " ".join(words),
             "body": " ".join(random.choices(SENTENCES, k=random.randrange(2, 12))),
-            "is_pinned": random.random() < 0.01,
+            "is_pinned": random.randrange(100) == 0,
             "author_id": context.earlier("users"),
             "created_at": created_at,
             "updated_at": created_at,

@@ -6,23 +6,23 @@ from app.core.seeds import Rows, Seed, SeedContext
 from app.domains.users.models import User
 
 FIRST_NAMES = (
-    "Ada Alan Alice Amara Anders Anna Barbara Ben Carlos Chen Clara Daniel Diego Edith Elena Emil"
-    " Fatima Felix Freya Grace Hana Hugo Ines Ivan Jana Jorge Kamal Katja Lars Leila Lucia Mateo"
-    " Maya Mina Nadia Noah Olga Omar Paula Pavel Priya Rosa Samir Sara Sofia Tomas Vera Yuki Zoe"
-).split()
+    *("Ada", "Alan", "Amara", "Anders", "Barbara", "Chen", "Clara", "Diego", "Elena", "Fatima"),
+    *("Felix", "Grace", "Hana", "Ivan", "Jana", "Kamal", "Leila", "Mateo", "Maya", "Noah"),
+    *("Olga", "Omar", "Priya", "Rosa", "Samir", "Sofia", "Tomas", "Vera", "Yuki", "Zoe"),
+)
 LAST_NAMES = (
-    "Adeyemi Almeida Andersson Bauer Becker Bianchi Castillo Chen Costa Dubois Eriksson Fischer"
-    " Fontana Garcia Gupta Haddad Hansen Ito Ivanova Jensen Kaya Kim Kowalski Larsen Lopez Mbeki"
-    " Meyer Moreau Nakamura Nguyen Novak Okafor Olsen Patel Petrov Reyes Rossi Saito Santos Schmidt"
-    " Silva Singh Tanaka Torres Varga Virtanen Wagner Weber Yilmaz Zhang"
-).split()
+    *("Adeyemi", "Almeida", "Bauer", "Bianchi", "Castillo", "Costa", "Dubois", "Eriksson"),
+    *("Fischer", "Garcia", "Gupta", "Haddad", "Ito", "Jensen", "Kaya", "Kowalski", "Mbeki"),
+    *("Moreau", "Nakamura", "Nguyen", "Novak", "Okafor", "Patel", "Petrov", "Rossi", "Santos"),
+    *("Schmidt", "Silva", "Singh", "Torres", "Virtanen", "Yilmaz", "Zhang"),
+)
 
 
 def rows(context: SeedContext) -> Rows:
     random, number = context.random, context.number
     first, last = random.choice(FIRST_NAMES), random.choice(LAST_NAMES)
     created_at = context.created_at
-    is_deleted = random.random() < 0.02
+    is_deleted = random.randrange(50) == 0
     deleted_at = created_at + timedelta(days=random.randrange(1, 90)) if is_deleted else None
     yield (
         User,
@@ -30,7 +30,7 @@ def rows(context: SeedContext) -> Rows:
             "id": context.next_id(),
             "email": f"{first}.{last}.{number}@example.com".lower(),
             "full_name": f"{first} {last}",
-            "is_active": random.random() >= 0.05,
+            "is_active": random.randrange(20) != 0,
             "created_at": created_at,
             "updated_at": deleted_at or created_at,
             "deleted_at": deleted_at,
