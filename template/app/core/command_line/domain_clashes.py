@@ -47,16 +47,16 @@ def first_segments() -> set[str]:
 def check_names(files: Mapping[Path, str]) -> None:
     """Raise `UnusableError` if a name means two things in a file: the model `Limit`, say."""
     for path, text in files.items():
-        names = Counter(
-            name for node in ast.parse(text).body if path.suffix == ".py" for name in names_of(node)
-        )
+        body = ast.parse(text).body if path.suffix == ".py" else []
+        names = Counter(name for name, _ in {each for node in body for each in names_of(node)})
         if taken := sorted(name for name, count in names.items() if count > 1):
             raise UnusableError(f"{taken[0]} is a name of the service. Choose another --singular.")
 
 
-def names_of(node: ast.stmt) -> list[str]:
-    """Return the names that an import or a definition makes known."""
+def names_of(node: ast.stmt) -> list[tuple[str, str]]:
+    """Return the names that an import or a definition makes known, and where they come from."""
     if isinstance(node, ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
-    is_definition = isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.FunctionDef)
-    return [node.name] if is_definition else []
+        return [(alias.asname or alias.name, str(node.module)) for alias in node.names]
+    if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.FunctionDef):
+        return [(node.name, "")]
+    return []
