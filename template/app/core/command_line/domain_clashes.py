@@ -3,8 +3,10 @@
 import ast
 from collections import Counter
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
+from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
 
 from app.core.command_line.domain import Domain
@@ -38,10 +40,13 @@ def folders_of(name: str, root: Path) -> dict[str, Path]:
 
 def first_segments() -> set[str]:
     """Return how the paths of the service begin, without the prefix that all of them may have."""
-    from app.api import router
-
-    paths = [route.path or "" for route in iter_route_contexts(router.routes)]
-    return {path.removeprefix(router.prefix).lstrip("/").partition("/")[0] for path in paths}
+    found = set()
+    for router in vars(import_module("app.api")).values():
+        if isinstance(router, APIRouter):
+            paths = [route.path or "" for route in iter_route_contexts(router.routes)]
+            own = (path.removeprefix(router.prefix) for path in paths)
+            found |= {path.lstrip("/").partition("/")[0] for path in own}
+    return found
 
 
 def check_names(files: Mapping[Path, str]) -> None:
