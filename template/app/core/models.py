@@ -150,8 +150,8 @@ class Record(UuidKey, Timestamps, Base):
 
 
 # Column types by meaning: `full_name: Mapped[Name]`.
-ShortText = Annotated[str, mapped_column(String(200))]
-Name = ShortText
+Name = Annotated[str, mapped_column(String(200))]
+ShortText = Name
 LongText = Annotated[str, mapped_column(Text)]
 Cents = Annotated[int, mapped_column(BigInteger)]
 Amount = Annotated[Decimal, mapped_column(Numeric(12, 2))]

@@ -83,8 +83,8 @@ def check_email(value: str) -> str:
 PlainText = Annotated[
     str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unstorable)
 ]
-ShortText = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
-Name = ShortText
+Name = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
+ShortText = Name
 LongText = Annotated[
     PlainText,
     StringConstraints(min_length=1, max_length=20_000),

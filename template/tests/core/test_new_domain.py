@@ -220,6 +220,17 @@ def test_the_same_field_twice_is_refused(root: Path) -> None:
         domain_of(root, "number:str", "number:int")
 
 
+def test_a_name_that_is_too_long_for_a_constraint_is_refused(root: Path) -> None:
+    table, field = "a" * 29 + "s", "b" * 30
+    plan(table, [f"{field}:str"], soft_delete=True, root=root)
+    plan(table, [f"{field[1:]}:str!"], root=root)
+
+    with pytest.raises(UnusableError, match="too long for a constraint"):
+        plan(table, [f"{field}:str!"], root=root)
+    with pytest.raises(UnusableError, match="too long for a constraint"):
+        plan(table, [f"{field[:25]}:str!"], soft_delete=True, root=root)
+
+
 @pytest.mark.parametrize(
     ("plural", "singular"),
     [

@@ -3,8 +3,10 @@
 import ast
 from collections import Counter
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
+from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
 
 from app.core.command_line.domain import Domain
@@ -38,25 +40,28 @@ def folders_of(name: str, root: Path) -> dict[str, Path]:
 
 def first_segments() -> set[str]:
     """Return how the paths of the service begin, without the prefix that all of them may have."""
-    from app.api import router
-
-    paths = [route.path or "" for route in iter_route_contexts(router.routes)]
-    return {path.removeprefix(router.prefix).lstrip("/").partition("/")[0] for path in paths}
+    found = set()
+    for router in vars(import_module("app.api")).values():
+        if isinstance(router, APIRouter):
+            paths = [route.path or "" for route in iter_route_contexts(router.routes)]
+            own = (path.removeprefix(router.prefix) for path in paths)
+            found |= {path.lstrip("/").partition("/")[0] for path in own}
+    return found
 
 
 def check_names(files: Mapping[Path, str]) -> None:
     """Raise `UnusableError` if a name means two things in a file: the model `Limit`, say."""
     for path, text in files.items():
-        names = Counter(
-            name for node in ast.parse(text).body if path.suffix == ".py" for name in names_of(node)
-        )
+        body = ast.parse(text).body if path.suffix == ".py" else []
+        names = Counter(name for name, _ in {each for node in body for each in names_of(node)})
         if taken := sorted(name for name, count in names.items() if count > 1):
             raise UnusableError(f"{taken[0]} is a name of the service. Choose another --singular.")
 
 
-def names_of(node: ast.stmt) -> list[str]:
-    """Return the names that an import or a definition makes known."""
+def names_of(node: ast.stmt) -> list[tuple[str, str]]:
+    """Return the names that an import or a definition makes known, and where they come from."""
     if isinstance(node, ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
-    is_definition = isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.FunctionDef)
-    return [node.name] if is_definition else []
+        return [(alias.asname or alias.name, str(node.module)) for alias in node.names]
+    if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.FunctionDef):
+        return [(node.name, "")]
+    return []

@@ -40,6 +40,11 @@ class Field:
         return words(self.name.removesuffix("_id") if self.parent else self.name)
 
     @property
+    def is_constrained(self) -> bool:
+        """Whether the table has a constraint or an index that is named after it."""
+        return bool(self.is_unique or self.parent or self.choices)
+
+    @property
     def sample(self) -> str:
         """A valid value as JSON, as Python writes it."""
         if self.choices:

@@ -4,7 +4,7 @@ import keyword
 import re
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-LONGEST_NAME = 40  # that of a constraint has the names of table and column, and at most 63 bytes
+LONGEST_NAME = 40  # the name of a constraint has that of the table in it
 IRREGULAR = {"children": "child", "people": "person", "statuses": "status"}
 IRREGULAR |= {"news": "news", "series": "series"}
 ENDINGS = [("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x")]

@@ -16,6 +16,7 @@ from app.core.command_line.domain_parents import Parents, models_by_table
 from app.core.models import Base
 
 DEFAULT_FIELDS = ("name:str",)
+LONGEST_CONSTRAINT = 63  # the least that a supported database allows
 
 
 def plan(
@@ -43,5 +44,18 @@ def plan(
         service=service,
         once="idempotency_keys" in Base.metadata.tables,
     )
+    check_constraints(domain)
     check_project(domain, root)
     return domain
+
+
+def check_constraints(domain: Domain) -> None:
+    """Raise `UnusableError` if the name of a constraint would be longer than databases allow."""
+    for field in domain.fields:
+        ending = "_is_live" if field.is_unique and domain.soft_delete else ""
+        name = f"uq_{domain.name}_{field.name}{ending}"
+        if field.is_constrained and len(name) > LONGEST_CONSTRAINT:
+            raise UnusableError(
+                f"{field.name!r} is too long for a constraint or an index of {domain.name}: its"
+                f" name may have {LONGEST_CONSTRAINT} characters."
+            )

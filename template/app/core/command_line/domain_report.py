@@ -8,6 +8,7 @@ from app.core.command_line.domain import Domain
 from app.core.command_line.domain_api import lines_for_api
 from app.core.command_line.domain_revision import NoRevisionError, write_revision
 from app.core.command_line.domain_writing import Written
+from app.core.command_line.output import INTERRUPTED, fail
 
 
 def show_files(written: Written, root: Path) -> None:
@@ -24,6 +25,8 @@ def make_revision(domain: Domain, root: Path) -> bool:
     except NoRevisionError as error:
         typer.echo(f"There is no revision yet: {error}", err=True)
         return False
+    except KeyboardInterrupt:
+        fail("Interrupted. All files are written, but the revision is not.", INTERRUPTED)
     typer.echo(f"Wrote {revision.relative_to(root)}: review it.")
     return True
 
