@@ -8,10 +8,10 @@ from alembic.operations import ops
 from sqlalchemy import Computed, DefaultClause, Dialect
 from sqlalchemy.types import TypeEngine
 
-from app.core.command_line.compatibility import broken_promises
-from app.core.command_line.findings import Finding
-from app.core.command_line.recipes import RECIPES
-from app.core.command_line.recording import Step
+from app.core.command_line.linting.checking.compatibility import broken_promises
+from app.core.command_line.linting.checking.findings import Finding
+from app.core.command_line.linting.recipes import RECIPES
+from app.core.command_line.linting.recording import Step
 
 __all__ = ["check"]
 

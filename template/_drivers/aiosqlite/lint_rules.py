@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from alembic.operations import ops
 from sqlalchemy import ClauseElement, Computed, DefaultClause, Dialect
 
-from app.core.command_line.compatibility import broken_promises
-from app.core.command_line.findings import Finding
-from app.core.command_line.recording import Batch, Step
+from app.core.command_line.linting.checking.compatibility import broken_promises
+from app.core.command_line.linting.checking.findings import Finding
+from app.core.command_line.linting.recording import Batch, Step
 
 __all__ = ["check"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from app.core.command_line.linting import lint
+from app.core.command_line.linting.checking import lint
 
 REVISION = """\
 import sqlalchemy as sa

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import Column, Integer, Table
 from typer.testing import CliRunner
 
-from app.core.command_line.domain import Domain
-from app.core.command_line.domain_api import add_budgets, add_to_api
-from app.core.command_line.domain_clashes import ClashError, check_project
-from app.core.command_line.domain_fields import parse_fields
-from app.core.command_line.domain_names import UnusableError, singular_of
-from app.core.command_line.domain_parents import Parents
-from app.core.command_line.domain_planning import plan
-from app.core.command_line.domain_writing import write
+from app.core.command_line.new_domain.domain import Domain
+from app.core.command_line.new_domain.api import add_budgets, add_to_api
+from app.core.command_line.new_domain.clashes import ClashError, check_project
+from app.core.command_line.new_domain.fields import parse_fields
+from app.core.command_line.new_domain.names import UnusableError, singular_of
+from app.core.command_line.new_domain.parents import Parents
+from app.core.command_line.new_domain.planning import plan
+from app.core.command_line.new_domain.writing import write
 from app.core.commands import command_line
 from app.core.models import Base
 from tests.core import lab

@@ -9,7 +9,7 @@ from app.core.command_line.output import FAILED, WARNED, fail, show_json
 if TYPE_CHECKING:
     from alembic.script import Script
 
-    from app.core.command_line.linting import Linted
+    from app.core.command_line.linting.checking import Linted
 
 
 def lint_command(
@@ -36,7 +36,7 @@ def lint_command(
     """
     if since is not None and every:
         raise typer.BadParameter("--all and --since exclude each other.")
-    from app.core.command_line.linting import lint
+    from app.core.command_line.linting.checking import lint
 
     revisions = choose(base, since, every=every)
     linted = lint(revisions)
@@ -56,7 +56,7 @@ def choose(base: str | None, since: str | None, *, every: bool) -> list["Script"
     from alembic.util import CommandError
 
     from app.core.application import PYPROJECT
-    from app.core.command_line import new_revisions as revisions
+    from app.core.command_line.linting import new_revisions as revisions
 
     scripts = ScriptDirectory.from_config(Config(toml_file=PYPROJECT))
     try:
@@ -70,7 +70,7 @@ def choose(base: str | None, since: str | None, *, every: bool) -> list["Script"
 
 
 def show(linted: list["Linted"]) -> None:
-    from app.core.command_line.findings import HOW_TO_ALLOW
+    from app.core.command_line.linting.checking.findings import HOW_TO_ALLOW
 
     for each in linted:
         for finding in each.findings:

@@ -45,11 +45,11 @@ def domain_command(
     from subprocess import CalledProcessError
 
     from app.core.application import PYPROJECT
-    from app.core.command_line.domain_clashes import ClashError
-    from app.core.command_line.domain_names import UnusableError
-    from app.core.command_line.domain_planning import plan
-    from app.core.command_line.domain_report import make_revision, show_files, show_next_steps
-    from app.core.command_line.domain_writing import write
+    from app.core.command_line.new_domain.clashes import ClashError
+    from app.core.command_line.new_domain.names import UnusableError
+    from app.core.command_line.new_domain.planning import plan
+    from app.core.command_line.new_domain.report import make_revision, show_files, show_next_steps
+    from app.core.command_line.new_domain.writing import write
 
     root = PYPROJECT.parent
     if not ((root / "app" / "api.py").is_file() and (root / "tests").is_dir()):

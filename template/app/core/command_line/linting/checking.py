@@ -9,9 +9,9 @@ from alembic.script import Script
 from sqlalchemy import make_url
 
 from app.core import driver
-from app.core.command_line import lint_rules
-from app.core.command_line.findings import Finding, apply_exemptions
-from app.core.command_line.recording import record
+from app.core.command_line.linting import rules
+from app.core.command_line.linting.checking.findings import Finding, apply_exemptions
+from app.core.command_line.linting.recording import record
 
 UNREADABLE = "The upgrade cannot be run without a database, what comes after this is not checked"
 
@@ -37,7 +37,7 @@ def lint(revisions: Iterable[Script]) -> list[Linted]:
 def lint_revision(revision: Script) -> list[Finding]:
     dialect = make_url(driver.DEFAULT_URL).get_dialect()()
     steps, unreadable = record(revision, dialect)
-    findings = list(lint_rules.check(steps, dialect))
+    findings = list(rules.check(steps, dialect))
     if unreadable:
         line = steps[-1].line if steps else 1
         findings.append(Finding(line, "unreadable", f"{UNREADABLE}: {unreadable}."))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.command_line.domain import Domain
-from app.core.command_line.domain_api import add_budgets, add_to_api
-from app.core.command_line.domain_clashes import check_names, folders_of
+from app.core.command_line.new_domain.domain import Domain
+from app.core.command_line.new_domain.api import add_budgets, add_to_api
+from app.core.command_line.new_domain.clashes import check_names, folders_of
 
-TEMPLATES = Path(__file__).with_name("domain_files")
+TEMPLATES = Path(__file__).with_name("files")
 CODE = ("models", "schemas", "repository", "router")
 TESTS = ("factories", "test_router")
 

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.core.command_line.domain_kinds import KINDS, REFERENCE, Kind
-from app.core.command_line.domain_names import (
+from app.core.command_line.new_domain.kinds import KINDS, REFERENCE, Kind
+from app.core.command_line.new_domain.names import (
     UnusableError,
     check_field_name,
     class_name,
     words,
 )
-from app.core.command_line.domain_parents import Parent, Parents
+from app.core.command_line.new_domain.parents import Parent, Parents
 
 CHOICE = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 OF_THE_CLASSES = {"create", "read", "repository", "service", "update"}  # as in `InvoiceCreate`

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from alembic.operations import ops
 
-from app.core.command_line.findings import Finding
-from app.core.command_line.recipes import RECIPES
-from app.core.command_line.recording import Step
+from app.core.command_line.linting.checking.findings import Finding
+from app.core.command_line.linting.recipes import RECIPES
+from app.core.command_line.linting.recording import Step
 
 # What SQL of the revision's own does to a table.
 STATEMENTS = {

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from app.core.command_line.domain import Domain
+from app.core.command_line.new_domain.domain import Domain
 
 
 def lines_for_api(domain: Domain, taken: set[str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from alembic.operations import ops
 from alembic.util import CommandError
 from pydantic import ValidationError
 
-from app.core.command_line.domain import Domain
+from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.output import describe_invalid
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.core.command_line.domain_fields import Field
-from app.core.command_line.domain_names import article, class_name, words
-from app.core.command_line.domain_parents import Factory
+from app.core.command_line.new_domain.fields import Field
+from app.core.command_line.new_domain.names import article, class_name, words
+from app.core.command_line.new_domain.parents import Factory
 
 # Names of the generated tests, which a record cannot have there.
 OF_THE_TESTS = {"app", "before", "changes", "client", "count", "data", "expected", "first", "path"}

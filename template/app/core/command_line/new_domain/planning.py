@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.core.command_line.domain import Domain
-from app.core.command_line.domain_clashes import check_project
-from app.core.command_line.domain_fields import parse_fields
-from app.core.command_line.domain_names import (
+from app.core.command_line.new_domain.domain import Domain
+from app.core.command_line.new_domain.clashes import check_project
+from app.core.command_line.new_domain.fields import parse_fields
+from app.core.command_line.new_domain.names import (
     UnusableError,
     check_domain_name,
     check_name,
     singular_of,
 )
-from app.core.command_line.domain_parents import Parents, models_by_table
+from app.core.command_line.new_domain.parents import Parents, models_by_table
 from app.core.models import Base
 
 DEFAULT_FIELDS = ("name:str",)

@@ -9,8 +9,8 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
 
-from app.core.command_line.domain import Domain
-from app.core.command_line.domain_names import UnusableError
+from app.core.command_line.new_domain.domain import Domain
+from app.core.command_line.new_domain.names import UnusableError
 from app.core.models import Base
 from app.core.registry import import_models
 

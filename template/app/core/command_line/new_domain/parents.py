@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Enum, Table, UniqueConstraint, Uuid, inspect
 
-from app.core.command_line.domain_names import UnusableError
+from app.core.command_line.new_domain.names import UnusableError
 from app.core.models import Base
 from app.core.registry import import_models
 from app.core.repository import Repository
