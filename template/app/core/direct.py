@@ -19,6 +19,7 @@ Rows = Sequence[Sequence[Any]]
 
 OPTIONS: list[ExecutableOption] = []  # of every query; `soft_delete.py` adds one
 listeners: list[Callable[[str], None]] = []  # are called with each statement
+recorders: list[Callable[[str, object], None]] = []  # are called with its parameters, too
 logger = logging.getLogger("sqlalchemy.engine.Engine")
 
 
@@ -69,6 +70,8 @@ def announce(engine: Any, sql: str, parameters: object) -> None:
     """Tell the listeners, and the log if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
     for listener in listeners:
         listener(sql)
+    for recorder in recorders:
+        recorder(sql, parameters)
     if engine.echo:
         logger.info("%s %r", sql, parameters)
 

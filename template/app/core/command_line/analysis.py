@@ -1,0 +1,208 @@
+"""Explain statements on the database, and find out what is wrong with their plans."""
+
+import asyncio
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Index, MetaData, Table
+from sqlalchemy.exc import DBAPIError, SAWarning
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex
+
+from app.core import driver
+from app.core.command_line import plans
+from app.core.command_line.findings import (
+    FOREIGN_KEY,
+    Finding,
+    Gain,
+    KnownTables,
+    Report,
+    cost_of_routes,
+    find_repeated,
+    judge,
+    merge,
+    routes_of,
+)
+from app.core.command_line.output import progress_bar
+from app.core.command_line.plan_steps import Plan, UnexplainedError
+from app.core.command_line.proposals import Proposal, unindexed_foreign_keys
+from app.core.command_line.queries import read_query, shorten
+from app.core.command_line.recordings import Statement
+from app.core.engine import create_engine
+from app.core.migrations import connect
+from app.core.settings import CoreSettings
+
+EXECUTIONS = 3  # of which the fastest counts, …
+LONG_SECONDS = 1.0  # … or the first one, if it takes this long
+
+
+@dataclass(frozen=True)
+class Options:
+    """`large` is a number of rows, `repeated` one of executions in a request."""
+
+    large: int = 10_000
+    repeated: int = 5
+    assume_large: bool = False
+    prove: bool = False
+
+
+async def analyze(
+    settings: CoreSettings, statements: Sequence[Statement], options: Options
+) -> Report:
+    """Explain the statements, without executing them, and return what is wrong.
+
+    With `options.prove`, proposed indexes are tried, and queries executed to measure them. Raise
+    `DBAPIError` if the database cannot be used, and `CommandError` if its owner cannot connect.
+    """
+    url = settings.primary_url.set(username=None, password=None, query={})
+    engine = create_engine(settings.primary_url, settings, "write")
+    try:
+        async with engine.execution_options(begin="BEGIN").connect() as connection:
+            known = await read_tables(connection, options)
+            report = Report(str(url), known, options.assume_large)
+            found = await explain_all(connection, statements, report)
+    finally:
+        await engine.dispose()
+    found += find_unindexed_keys(known)
+    report.findings = merge([*found, *find_repeated(statements, options.repeated)])
+    report.routes = cost_of_routes(statements)
+    if options.prove:
+        report.findings = await prove_all(settings, report)
+    return report
+
+
+async def read_tables(connection: AsyncConnection, options: Options) -> KnownTables:
+    tables = await connection.run_sync(reflect)
+    sizes = {name: await plans.count_rows(connection, table) for name, table in tables.items()}
+    await connection.rollback()
+    return KnownTables(tables, sizes, 0 if options.assume_large else options.large)
+
+
+def reflect(connection: Connection) -> dict[str, Table]:
+    """Read the tables as they are: a database may have other indexes than the models."""
+    metadata = MetaData()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # indexes of expressions are left out
+        metadata.reflect(connection)
+    return dict(metadata.tables)
+
+
+async def explain_all(
+    connection: AsyncConnection, statements: Iterable[Statement], report: Report
+) -> list[Finding]:
+    """Explain statements that differ in more than values once, with the first known values."""
+    columns = {name: frozenset(table.columns.keys()) for name, table in report.known.tables.items()}
+    alike: dict[str, list[Statement]] = defaultdict(list)
+    for each in statements:
+        alike[shorten(each.sql)].append(each)
+    findings: list[Finding] = []
+    with progress_bar("Explaining statements", len(alike)) as advance:
+        for text, same in alike.items():
+            advance(1)
+            query = read_query(text, columns)
+            if query.is_insert:
+                continue
+            known = (each for each in same if each.parameters is not None)
+            statement = next(known, same[0])
+            try:
+                plan = await explain(connection, statement, assume_large=report.assume_large)
+            except UnexplainedError as error:
+                report.unexplained[text] = str(error)
+                continue
+            report.explained += 1
+            found = judge(statement, query, plan, report.known)
+            findings += [replace(each, routes=routes_of(same)) for each in found]
+    return findings
+
+
+async def explain(connection: AsyncConnection, statement: Statement, *, assume_large: bool) -> Plan:
+    preparation = plans.PREPARATION + (plans.ASSUME_LARGE if assume_large else ())
+    try:
+        for each in preparation:
+            await connection.exec_driver_sql(each)
+        plan = await plans.explain(connection, statement.sql, statement.parameters)
+    except DBAPIError as error:
+        raise UnexplainedError(refusal(error)) from error
+    finally:
+        await connection.rollback()
+    # Estimates of a small table say nothing about a large one.
+    steps = (replace(step, rows=None, kept=None) for step in plan.steps)
+    return Plan(tuple(steps), plan.cost) if assume_large else plan
+
+
+def refusal(error: DBAPIError) -> str:
+    """Return why the database refused a statement, without values. Raise it if it is lost."""
+    if error.connection_invalidated:
+        raise error
+    return driver.details_of(error).get("reason") or type(error).__name__
+
+
+def find_unindexed_keys(known: KnownTables) -> list[Finding]:
+    return [
+        Finding(FOREIGN_KEY, known.sizes[name], name, proposal=proposal)
+        for name, table in known.tables.items()
+        if known.is_large(name)
+        for proposal in unindexed_foreign_keys(table)
+    ]
+
+
+async def prove_all(settings: CoreSettings, report: Report) -> list[Finding]:
+    """Try each index, as the owner of the tables, on the real rows."""
+    findings: list[Finding] = []
+    async with AsyncExitStack() as stack:
+        connection = await connect(settings, stack)
+        with progress_bar("Trying indexes", len(report.findings)) as advance:
+            for each in report.findings:
+                advance(1)
+                gain = None
+                if each.proposal and each.statement:
+                    table = report.known.tables[each.proposal.table]
+                    gain = await prove(connection, each.statement, each.proposal, table)
+                findings.append(replace(each, gain=gain))
+    return findings
+
+
+async def prove(
+    connection: AsyncConnection, statement: Statement, proposal: Proposal, table: Table
+) -> Gain | str:
+    """Return what the index gains, or why that is not known."""
+    try:
+        async with plans.trial(connection, table):
+            before = await measure(connection, statement)
+            copy = table.to_metadata(MetaData())
+            columns = [copy.columns[name] for name in proposal.columns]
+            await connection.execute(CreateIndex(Index(proposal.name, *columns)))
+            after = await measure(connection, statement)
+    except UnexplainedError as error:
+        return str(error)
+    except DBAPIError as error:
+        return refusal(error)
+    costs = milliseconds = None
+    (plan, took), (new_plan, new_took) = before, after
+    if plan.cost is not None and new_plan.cost is not None:
+        costs = (plan.cost, new_plan.cost)
+    if took is not None and new_took is not None:
+        milliseconds = (took, new_took)
+    uses_index = any(step.index == proposal.name for step in new_plan.steps)
+    return Gain(uses_index, costs, milliseconds)
+
+
+async def measure(connection: AsyncConnection, statement: Statement) -> tuple[Plan, float | None]:
+    """Return the plan, and how many milliseconds a query takes. Others are not executed."""
+    plan = await plans.explain(connection, statement.sql, statement.parameters)
+    if statement.parameters is None or not statement.is_query:
+        return plan, None
+    fastest = float("inf")
+    for _ in range(EXECUTIONS):
+        started = time.perf_counter()
+        await connection.exec_driver_sql(statement.sql, statement.parameters)
+        took = time.perf_counter() - started
+        fastest = min(fastest, took)
+        if took > LONG_SECONDS:
+            break
+    return plan, fastest * 1000

@@ -1,0 +1,112 @@
+"""Indexes that are proposed: which columns, and the code for the model and the revision."""
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Index, LargeBinary, Table, Text, UniqueConstraint
+
+from app.core.command_line.queries import Query
+from app.core.models import Base
+
+NOT_INDEXED = (Text, JSON, LargeBinary)
+LONGEST_NAME = 63  # of PostgreSQL
+
+
+@dataclass(frozen=True)
+class Proposal:
+    table: str
+    columns: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        name = f"ix_{self.table}_{'_'.join(self.columns)}"
+        if len(name) <= LONGEST_NAME:
+            return name
+        ending = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{name[: LONGEST_NAME - 9]}_{ending}"
+
+    def begins_with(self, other: "Proposal") -> bool:
+        return self.table == other.table and self.columns[: len(other.columns)] == other.columns
+
+    @property
+    def model_code(self) -> str:
+        """For `__table_args__` of the model, or for the arguments of its `Table`."""
+        columns = ", ".join(f'"{column}"' for column in self.columns)
+        return f'Index("{self.name}", {columns})'
+
+    @property
+    def revision_code(self) -> str:
+        columns = ", ".join(f'"{column}"' for column in self.columns)
+        return f'op.create_index("{self.name}", "{self.table}", [{columns}])'
+
+    @property
+    def place(self) -> str:
+        """Where the code of the model stands."""
+        for mapper in Base.registry.mappers:
+            if getattr(mapper.local_table, "name", None) == self.table:
+                file = Path(inspect.getfile(mapper.class_))
+                folder = Path.cwd()
+                shown = file.relative_to(folder) if file.is_relative_to(folder) else file
+                return f"{mapper.class_.__name__} in {shown}"
+        return f"the table {self.table}"
+
+
+def propose(query: Query, table: Table) -> Proposal | None:
+    """Return the index by which the statement finds its rows of the table, in its order.
+
+    First come columns that are equal to something, then the order, or else one range.
+    """
+    own = [each for each in query.conditions if each.table == table.name]
+    equal = [each.column for each in own if each.operator == "="]
+    lists = [each.column for each in own if each.operator == "IN"]
+    ranges = [each.column for each in own if each.operator == "range"]
+    order = [column for _, column in query.order_by]
+    if lists or any(name != table.name for name, _ in query.order_by):
+        order = []  # a list of values has no order
+    wanted = [*equal, *lists, *(order or ranges[:1])]
+    columns = tuple(dict.fromkeys(wanted))
+    if not columns or not all(is_indexable(table, column) for column in columns):
+        return None
+    if all(isinstance(table.columns[column].type, Boolean) for column in columns):
+        return None  # one of two values is no selection
+    return None if is_indexed(table, columns) else Proposal(table.name, columns)
+
+
+def joins(query: Query, table: str) -> bool:
+    """Return whether rows of the table are found by rows of another table, and nothing else."""
+    own = [each for each in query.conditions if each.table == table]
+    return bool(own) and all(each.other is not None for each in own)
+
+
+def is_indexable(table: Table, column: str) -> bool:
+    found: Any = table.columns[column].type
+    return not isinstance(found, NOT_INDEXED)
+
+
+def is_indexed(table: Table, columns: Sequence[str]) -> bool:
+    """Return whether an index begins with these columns."""
+    return any(each[: len(columns)] == list(columns) for each in indexed_columns(table))
+
+
+def indexed_columns(table: Table) -> list[list[str]]:
+    unique = (each for each in table.constraints if isinstance(each, UniqueConstraint))
+    indexes = [each for each in table.indexes if is_of_all_rows(each)]
+    found = [table.primary_key.columns, *(each.columns for each in (*unique, *indexes))]
+    return [[column.name for column in each] for each in found]
+
+
+def is_of_all_rows(index: Index) -> bool:
+    options = index.dialect_kwargs.items()
+    return not any(name.endswith("_where") and value is not None for name, value in options)
+
+
+def unindexed_foreign_keys(table: Table) -> list[Proposal]:
+    """Return an index for each foreign key that has none: a deletion reads the whole table."""
+    keys = sorted(
+        tuple(each.parent.name for each in key.elements) for key in table.foreign_key_constraints
+    )
+    return [Proposal(table.name, columns) for columns in keys if not is_indexed(table, columns)]

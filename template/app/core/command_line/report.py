@@ -1,0 +1,171 @@
+"""Show what `app db analyze` has found."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.core.command_line import plans
+from app.core.command_line.findings import REPEATED, Finding, Gain, Report
+from app.core.command_line.queries import shorten
+
+ROUTES_SHOWN = 3
+COSTS_SHOWN = 10
+STATEMENT_LENGTH = 160
+SEED = "uv run app db seed --users 10000"
+
+
+def show_report(console: Console, report: Report) -> None:
+    """Print the problems, the code of the indexes, and the most expensive routes."""
+    console.print(summary(report), highlight=False)
+    if report.findings:
+        console.print(table_of_findings(report))
+    for line in code_of_indexes(report):
+        console.print(Text(line, overflow="fold"))
+    if report.routes:
+        console.print(table_of_routes(report))
+    for note in notes(report):
+        console.print(Text(note))
+
+
+def summary(report: Report) -> Text:
+    count = len(report.findings)
+    problems = "No problem" if not count else "1 problem" if count == 1 else f"{count} problems"
+    text = f"{problems} in {report.explained} different statements on {report.address}"
+    return Text(text, style="bold red" if count else "bold green")
+
+
+def new_table(*headings: str) -> Table:
+    return Table(*headings, box=None, pad_edge=False, padding=(1, 2, 0, 0))
+
+
+def table_of_findings(report: Report) -> Table:
+    table = new_table("Problem", "Rows", "Where", "Proposal", "Gain")
+    table.columns[1].justify = "right"
+    for each in report.findings:
+        table.add_row(
+            Text(each.problem, style="red"),
+            f"{each.count:,}" if each.problem != REPEATED else f"{each.count} times",
+            Text("\n").join(where(each)),
+            Text(proposal_of(each)),
+            Text(describe_gain(each.gain), style="green" if is_gain(each) else ""),
+        )
+    return table
+
+
+def where(finding: Finding) -> list[Text]:
+    shown = [Text(route, style="bold") for route in finding.routes[:ROUTES_SHOWN]]
+    if (more := len(finding.routes) - ROUTES_SHOWN) > 0:
+        shown.append(Text(f"and {more} more"))
+    if finding.statement is None:
+        return [*shown, Text(f"DELETE of what {finding.table} refers to")]
+    sql = shorten(finding.statement.sql)
+    is_long = len(sql) > STATEMENT_LENGTH
+    # The conditions are at the end, and the columns at the beginning tell nothing.
+    return [*shown, Text(f"… {sql[-STATEMENT_LENGTH:]}" if is_long else sql, style="dim")]
+
+
+def proposal_of(finding: Finding) -> str:
+    if finding.proposal:
+        return f"index on {finding.proposal.table} ({', '.join(finding.proposal.columns)})"
+    if finding.problem == REPEATED:
+        return "load all at once: selectinload, or one statement with IN"
+    return "no index helps: read fewer rows, or keep the result"
+
+
+def is_gain(finding: Finding) -> bool:
+    return isinstance(finding.gain, Gain) and finding.gain.uses_index
+
+
+def describe_gain(gain: Gain | str | None) -> str:
+    if not isinstance(gain, Gain):
+        return f"not proven: {gain}" if gain else ""
+    if not gain.uses_index:
+        return "none: the database does not use the index"
+    parts = []
+    if gain.milliseconds:
+        parts.append("{:,.1f} ms → {:,.1f} ms".format(*gain.milliseconds))
+    if gain.costs:
+        parts.append("cost {:,.0f} → {:,.0f}".format(*gain.costs))
+    return "\n".join(parts) or "the database uses the index"
+
+
+def code_of_indexes(report: Report) -> Iterator[str]:
+    """The code of indexes, except for those of which is known that they are not used."""
+    proposals = {
+        each.proposal
+        for each in report.findings
+        if each.proposal and (is_gain(each) or not isinstance(each.gain, Gain))
+    }
+    for each in sorted(proposals, key=lambda proposal: proposal.name):
+        yield ""
+        yield f"{each.place}, in __table_args__:"
+        yield f"    {each.model_code},"
+        yield "its revision, which `uv run app db revision` writes:"
+        yield f"    {each.revision_code}"
+
+
+def table_of_routes(report: Report) -> Table:
+    table = Table(
+        "Route", "Requests", "Most statements", "Different", box=None, pad_edge=False, title=""
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for each in report.routes[:COSTS_SHOWN]:
+        table.add_row(
+            Text(each.route), str(each.requests), str(each.statements), str(each.different)
+        )
+    return table
+
+
+def notes(report: Report) -> Iterator[str]:
+    if len(report.routes) > COSTS_SHOWN:
+        yield f"… and {len(report.routes) - COSTS_SHOWN} routes with fewer statements."
+    if report.unexplained:
+        yield f"\n{len(report.unexplained)} statements could not be explained:"
+        yield from (f"    {reason}: {sql[:200]}" for sql, reason in report.unexplained.items())
+    if report.is_small:
+        most = max(report.known.sizes.values(), default=0)
+        yield (
+            f"\nThe largest table has {most:,} rows: plans of small tables say nothing. Fill the"
+            f" database first: {SEED}. Or judge the plans as for large tables: --assume-large."
+        )
+    if any(isinstance(each.gain, Gain) for each in report.findings):
+        yield f"\n{plans.HOW_PROVEN}"
+    elif any(each.proposal for each in report.findings):
+        yield "\nTry the indexes on the rows of this database, and undo them: --prove"
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return the report for scripts. It does not have the values of statements."""
+    return {
+        "database": report.address,
+        "explained": report.explained,
+        "unexplained": report.unexplained,
+        "tables_are_small": report.is_small,
+        "rows": dict(report.known.sizes),
+        "findings": [finding_as_json(each) for each in report.findings],
+        "routes": [asdict(each) for each in report.routes],
+    }
+
+
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    proposal = finding.proposal
+    return {
+        "problem": finding.problem,
+        "count": finding.count,
+        "table": finding.table,
+        "routes": finding.routes,
+        "statement": finding.statement and shorten(finding.statement.sql),
+        "proposal": proposal
+        and {
+            "columns": proposal.columns,
+            "place": proposal.place,
+            "model": proposal.model_code,
+            "revision": proposal.revision_code,
+        },
+        "gain": asdict(finding.gain) if isinstance(finding.gain, Gain) else finding.gain,
+    }
