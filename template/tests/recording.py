@@ -27,16 +27,17 @@ def note(sql: str, parameters: object) -> None:
         statements.append((sql, parameters))
 
 
+def note_execution(_: Connection, __: Any, sql: str, parameters: Any, *___: Any) -> None:
+    note(sql, parameters)
+
+
 def record(engines: Iterable[AsyncEngine]) -> None:
     """Note the statements of these engines, if there is a file to which to write them."""
     if STATEMENTS_FILE not in os.environ:
         return
     direct.recorders.append(note)
     for engine in engines:
-
-        @event.listens_for(engine.sync_engine, "before_cursor_execute")
-        def on_execute(_: Connection, __: Any, sql: str, parameters: Any, *___: Any) -> None:
-            note(sql, parameters)
+        event.listen(engine.sync_engine, "before_cursor_execute", note_execution)
 
 
 @contextmanager

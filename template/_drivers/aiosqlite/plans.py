@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +24,9 @@ STEP = re.compile(
     r"(?P<kind>SCAN|SEARCH) (?:TABLE )?(?P<table>\w+)(?: AS (?P<alias>\w+))?"
     r"(?: USING (?P<automatic>AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?(?:INDEX )?(?P<index>\w+)?)?"
 )
+SEARCH = re.compile(r"SEARCH .* USING (?:COVERING )?INDEX (?P<index>\w+) \((?P<conditions>.*)\)")
+EQUAL = re.compile(r"(\w+)=\?")
+INDEX = "SELECT tbl_name FROM sqlite_master WHERE type = 'index' AND name = ?"
 SORT = "USE TEMP B-TREE FOR "
 SORTED = ("ORDER BY", "LAST TERM OF ORDER BY", "RIGHT PART OF ORDER BY")
 
@@ -34,7 +38,13 @@ async def explain(connection: AsyncConnection, sql: str, parameters: Parameters)
     """
     values = (None,) * sql.count("?") if parameters is None else parameters
     explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
-    return Plan(tuple(step for row in explained.all() for step in read_step(row[3])))
+    lines = [row.detail for row in explained]
+    steps = [step for line in lines for step in read_step(line)]
+    if any(step.kind == "sort" for step in steps):
+        sorted_rows = [await count_found(connection, line) for line in lines]
+        most = max((rows for rows in sorted_rows if rows is not None), default=None)
+        steps = [replace(step, rows=most) if step.kind == "sort" else step for step in steps]
+    return Plan(tuple(steps))
 
 
 def read_step(line: str) -> Iterator[Step]:
@@ -47,6 +57,20 @@ def read_step(line: str) -> Iterator[Step]:
             yield Step("scan", table, None if found["automatic"] else found["index"])
         else:
             yield Step("search", table, found["index"])
+
+
+async def count_found(connection: AsyncConnection, line: str) -> int | None:
+    """Return how many rows a search finds at most, as SQLite estimates that only after ANALYZE."""
+    search = SEARCH.match(line)
+    if search is None:
+        return None
+    name, columns = search["index"], ", ".join(EQUAL.findall(search["conditions"]))
+    table = (await connection.exec_driver_sql(INDEX, (name,))).scalar_one_or_none()
+    if not columns or table is None:
+        return None
+    groups = f'SELECT count(*) AS found FROM "{table}" GROUP BY {columns}'  # noqa: S608
+    found = await connection.exec_driver_sql(f"SELECT max(found) FROM ({groups})")  # noqa: S608
+    return found.scalar_one() or 0
 
 
 async def count_rows(connection: AsyncConnection, table: Table) -> int:

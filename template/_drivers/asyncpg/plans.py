@@ -20,6 +20,7 @@ PREPARATION: tuple[str, ...] = ("SET TRANSACTION READ ONLY",)
 # … and those by which it prefers an index, as it would with many rows.
 ASSUME_LARGE: tuple[str, ...] = ("SET LOCAL enable_seqscan = off", "SET LOCAL enable_sort = off")
 
+COUNTED_BELOW = 1_000_000
 PLACEHOLDER = re.compile(r"\$(\d+)")
 ROWS = text("SELECT relname, reltuples FROM pg_class WHERE oid = to_regclass(quote_ident(:name))")
 
@@ -68,9 +69,9 @@ def walk(node: Mapping[str, Any]) -> Iterator[Step]:
 
 
 async def count_rows(connection: AsyncConnection, table: Table) -> int:
-    """Return the number of rows by the statistics, or the exact number if there are none."""
+    """Return the number of rows: if it is large by the statistics, which may be old, or exactly."""
     found = (await connection.execute(ROWS, {"name": table.name})).one_or_none()
-    if found is not None and found.reltuples >= 0:
+    if found is not None and found.reltuples >= COUNTED_BELOW:
         return int(found.reltuples)
     return (await connection.execute(select(func.count()).select_from(table))).scalar_one()
 

@@ -3,7 +3,6 @@
 `GET /users/{id}` takes a quarter less time than with SQLAlchemy's cursor.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -20,7 +19,6 @@ Rows = Sequence[Sequence[Any]]
 OPTIONS: list[ExecutableOption] = []  # of every query; `soft_delete.py` adds one
 listeners: list[Callable[[str], None]] = []  # are called with each statement
 recorders: list[Callable[[str, object], None]] = []  # are called with its parameters, too
-logger = logging.getLogger("sqlalchemy.engine.Engine")
 
 
 class DirectQuery:
@@ -73,7 +71,8 @@ def announce(engine: Any, sql: str, parameters: object) -> None:
     for recorder in recorders:
         recorder(sql, parameters)
     if engine.echo:
-        logger.info("%s %r", sql, parameters)
+        # The engine's own logger, as SQLAlchemy sets the level of all its others to WARNING.
+        getattr(engine, "sync_engine", engine).logger.info("%s %r", sql, parameters)
 
 
 async def call(

@@ -1,13 +1,11 @@
 """Explain statements on the database, and find out what is wrong with their plans."""
 
-import asyncio
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection, Index, MetaData, Table
 from sqlalchemy.exc import DBAPIError, SAWarning
@@ -35,6 +33,7 @@ from app.core.command_line.queries import read_query, shorten
 from app.core.command_line.recordings import Statement
 from app.core.engine import create_engine
 from app.core.migrations import connect
+from app.core.registry import import_models
 from app.core.settings import CoreSettings
 
 EXECUTIONS = 3  # of which the fastest counts, …
@@ -59,6 +58,7 @@ async def analyze(
     With `options.prove`, proposed indexes are tried, and queries executed to measure them. Raise
     `DBAPIError` if the database cannot be used, and `CommandError` if its owner cannot connect.
     """
+    import_models()  # to know in which file a table is
     url = settings.primary_url.set(username=None, password=None, query={})
     engine = create_engine(settings.primary_url, settings, "write")
     try:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Table
 
 from app.core.command_line.plan_steps import Plan, Step
-from app.core.command_line.proposals import Proposal, joins, propose
+from app.core.command_line.proposals import Proposal, propose
 from app.core.command_line.queries import Query, shorten
 from app.core.command_line.recordings import Statement
 
 MOST_KEPT = 0.3  # if more of the rows match, an index does not help to find them
 
+WHOLE = "reads all rows"
 FULL_SCAN = "full scan"
 JOIN = "join without index"
 SORT = "sort without index"
@@ -84,15 +85,25 @@ class Report:
 
 def judge(statement: Statement, query: Query, plan: Plan, known: KnownTables) -> Iterator[Finding]:
     """Find what the plan does with large tables."""
-    for step in plan.steps:
-        name = query.aliases.get(step.table or "", step.table or "")
+    names = [query.aliases.get(step.table or "", step.table or "") for step in plan.steps]
+    for number, (step, name) in enumerate(zip(plan.steps, names, strict=True)):
         if step.kind == "scan" and known.is_large(name) and not is_bounded(step, query, plan):
             rows = known.sizes[name] if step.rows is None else int(step.rows)
-            proposal = None if matches_most(step, rows) else propose(query, known.tables[name])
-            problem = JOIN if proposal and joins(query, name) else FULL_SCAN
+            proposal = None
+            if not matches_most(step, rows):
+                proposal = propose(query, known.tables[name], names[:number])
             if rows >= known.large:
+                problem = problem_of_scan(query, name, proposal)
                 yield Finding(problem, rows, name, statement, proposal=proposal)
     yield from judge_sort(statement, query, plan, known)
+
+
+def problem_of_scan(query: Query, table: str, proposal: Proposal | None) -> str:
+    """Say whether there is nothing to select rows by, only rows of others, or any condition."""
+    compared = [each.other for each in query.conditions if each.table == table]
+    if not compared:
+        return SORT if proposal else WHOLE
+    return JOIN if proposal and all(compared) else FULL_SCAN
 
 
 def judge_sort(

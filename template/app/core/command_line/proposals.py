@@ -1,15 +1,22 @@
 """Indexes that are proposed: which columns, and the code for the model and the revision."""
 
 import hashlib
-import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Index, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
-from app.core.command_line.queries import Query
+from app.core.command_line.queries import Condition, Query
 from app.core.models import Base
 
 NOT_INDEXED = (Text, JSON, LargeBinary)
@@ -48,27 +55,27 @@ class Proposal:
         """Where the code of the model stands."""
         for mapper in Base.registry.mappers:
             if getattr(mapper.local_table, "name", None) == self.table:
-                file = Path(inspect.getfile(mapper.class_))
-                folder = Path.cwd()
-                shown = file.relative_to(folder) if file.is_relative_to(folder) else file
-                return f"{mapper.class_.__name__} in {shown}"
+                module = mapper.class_.__module__
+                return f"{mapper.class_.__name__} in {module.replace('.', '/')}.py"
         return f"the table {self.table}"
 
 
-def propose(query: Query, table: Table) -> Proposal | None:
+def propose(query: Query, table: Table, before: Collection[str] = ()) -> Proposal | None:
     """Return the index by which the statement finds its rows of the table, in its order.
 
-    First come columns that are equal to something, then the order, or else one range.
+    First come columns that are equal to something, then the order, or else one range. The tables
+    `before` are read first: a column that is equal to one of theirs has a value.
     """
     own = [each for each in query.conditions if each.table == table.name]
-    equal = [each.column for each in own if each.operator == "="]
+    equal = equal_columns(own, query, before)
     lists = [each.column for each in own if each.operator == "IN"]
-    ranges = [each.column for each in own if each.operator == "range"]
     order = [column for _, column in query.order_by]
     if lists or any(name != table.name for name, _ in query.order_by):
         order = []  # a list of values has no order
-    wanted = [*equal, *lists, *(order or ranges[:1])]
-    columns = tuple(dict.fromkeys(wanted))
+    if order and not equal:
+        equal = [each.column for each in own if each.operator == "NULL"]
+    ranges = [each.column for each in own if each.operator == "range"]
+    columns = tuple(dict.fromkeys([*equal, *lists, *(order or ranges[:1])]))
     if not columns or not all(is_indexable(table, column) for column in columns):
         return None
     if all(isinstance(table.columns[column].type, Boolean) for column in columns):
@@ -76,10 +83,19 @@ def propose(query: Query, table: Table) -> Proposal | None:
     return None if is_indexed(table, columns) else Proposal(table.name, columns)
 
 
-def joins(query: Query, table: str) -> bool:
-    """Return whether rows of the table are found by rows of another table, and nothing else."""
-    own = [each for each in query.conditions if each.table == table]
-    return bool(own) and all(each.other is not None for each in own)
+def equal_columns(own: Sequence[Condition], query: Query, before: Collection[str]) -> list[str]:
+    """Return columns that are equal to a value, or else to a column of a table that is read first.
+
+    A column of a table whose rows are selected themselves counts always.
+    """
+    selected = {each.table for each in query.conditions if each.other is None and is_equal(each)}
+    equal = [each for each in own if each.operator == "="]
+    found = [each.column for each in equal if each.other is None or each.other in selected]
+    return found or [each.column for each in equal if each.other in before]
+
+
+def is_equal(condition: Condition) -> bool:
+    return condition.operator in {"=", "IN"}
 
 
 def is_indexable(table: Table, column: str) -> bool:
@@ -93,10 +109,10 @@ def is_indexed(table: Table, columns: Sequence[str]) -> bool:
 
 
 def indexed_columns(table: Table) -> list[list[str]]:
-    unique = (each for each in table.constraints if isinstance(each, UniqueConstraint))
-    indexes = [each for each in table.indexes if is_of_all_rows(each)]
-    found = [table.primary_key.columns, *(each.columns for each in (*unique, *indexes))]
-    return [[column.name for column in each] for each in found]
+    found: list[PrimaryKeyConstraint | UniqueConstraint | Index] = [table.primary_key]
+    found += [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    found += [each for each in table.indexes if is_of_all_rows(each)]
+    return [[column.name for column in each.columns] for each in found]
 
 
 def is_of_all_rows(index: Index) -> bool:

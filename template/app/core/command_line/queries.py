@@ -14,10 +14,8 @@ VALUES = re.compile(r"\((?:\$\d+(?:::\w+)?|%s|\?)(?:,\s*(?:\$\d+(?:::\w+)?|%s|\?
 INNERMOST = re.compile(r"\(([^()]*)\)")
 OR = re.compile(r"\bOR\b", re.IGNORECASE)
 KEYWORDS = "WHERE|ON|JOIN|LEFT|INNER|CROSS|ORDER|GROUP|LIMIT|SET|VALUES|FOR|USING|SELECT|HAVING"
-TABLE = re.compile(
-    rf"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)(?:\s+(?:AS\s+)?(?!(?:{KEYWORDS})\b)(\w+))?",
-    re.IGNORECASE,
-)
+NAMED = rf"\w+(?:\s+(?:AS\s+)?(?!(?:{KEYWORDS})\b)\w+)?"
+TABLES = re.compile(rf"\b(?:FROM|JOIN|UPDATE|INTO)\s+({NAMED}(?:\s*,\s*{NAMED})*)", re.IGNORECASE)
 # Kept parentheses are « and ».
 CONDITION = re.compile(
     r"(?:\bWHERE|\bAND|\bON|«)\s*(?:(?P<table>\w+)\.)?(?P<column>\w+)\s*"
@@ -38,7 +36,7 @@ SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Condition:
-    """`operator` is `=`, `IN` or `range`. `other` is the table whose column is compared."""
+    """`operator` is `=`, `IN`, `NULL` or `range`. `other` is the table of the other column."""
 
     table: str
     column: str
@@ -65,8 +63,8 @@ def shorten(sql: str) -> str:
 def read_query(sql: str, tables: Mapping[str, frozenset[str]]) -> Query:
     """Read a statement. `tables` has the columns of the tables of the database."""
     plain = QUOTES.sub(r"\1", TEXTS.sub("''", sql))
-    named = (found.groups() for found in TABLE.finditer(plain))
-    aliases = {alias or name: name for name, alias in named if name in tables}
+    named = [each.split() for found in TABLES.finditer(plain) for each in found[1].split(",")]
+    aliases = {words[-1]: words[0] for words in named if words[0] in tables}
     outer = plain
     while INNERMOST.search(outer):
         outer = INNERMOST.sub("", outer)
@@ -101,7 +99,7 @@ class Reader:
                 continue
             if found["other"] and found["other"] not in self.aliases:
                 continue
-            kind = {"=": "=", "IS NULL": "=", "IN": "IN"}.get(operator, "range")
+            kind = {"=": "=", "IS NULL": "NULL", "IN": "IN"}.get(operator, "range")
             other = self.aliases.get(found["other"] or "")
             yield Condition(table, found["column"], kind, other)
             yield from self.turned(found["other"], found[0], table, kind)

@@ -12,6 +12,11 @@ from app.core.command_line import plans
 from app.core.command_line.findings import REPEATED, Finding, Gain, Report
 from app.core.command_line.queries import shorten
 
+AT_ONCE = {
+    "SELECT": "read all at once: selectinload, or one query with IN",
+    "INSERT": "insert all at once: insert_rows",
+    "UPDATE": "write all rows with one statement",
+}
 ROUTES_SHOWN = 3
 COSTS_SHOWN = 10
 STATEMENT_LENGTH = 160
@@ -71,9 +76,9 @@ def where(finding: Finding) -> list[Text]:
 def proposal_of(finding: Finding) -> str:
     if finding.proposal:
         return f"index on {finding.proposal.table} ({', '.join(finding.proposal.columns)})"
-    if finding.problem == REPEATED:
-        return "load all at once: selectinload, or one statement with IN"
-    return "no index helps: read fewer rows, or keep the result"
+    if finding.problem == REPEATED and finding.statement:
+        return AT_ONCE.get(finding.statement.sql.split()[0].upper(), AT_ONCE["UPDATE"])
+    return "no index helps: read fewer rows, stream them, or keep the result"
 
 
 def is_gain(finding: Finding) -> bool:
