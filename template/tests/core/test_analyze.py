@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from click.testing import Result
 from fastapi import FastAPI
 from httpx import AsyncClient
 from sqlalchemy import (
@@ -25,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy.ext.asyncio import AsyncSession
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.core import direct
 from app.core.command_line.analysis import Options, analyze
@@ -95,6 +94,7 @@ async def problems_of(
             ("title",),
         ),
         ("SELECT sum(price) FROM lab_books", WHOLE, "lab_books", None),
+        ("SELECT id FROM lab_books WHERE title LIKE '%a%'", FULL_SCAN, "lab_books", None),
     ],
 )
 async def test_a_plan_that_reads_a_large_table_is_a_problem(
@@ -293,16 +293,33 @@ def test_conditions_are_read_if_an_index_can_serve_them(
 
 
 def test_statements_with_lists_of_any_length_are_the_same() -> None:
-    assert shorten("SELECT 1\nWHERE x IN ($1::UUID, $2::UUID)") == "SELECT 1 WHERE x IN (…)"
+    some = shorten("SELECT 1\nWHERE x IN ($1::UUID, $2::TIMESTAMP WITH TIME ZONE)")
+
+    assert some == "SELECT 1 WHERE x IN (…)"
+    assert shorten("VALUES (%s, %s)") == shorten("VALUES (%s, %s, %s)")
 
 
 def test_a_foreign_key_without_index_is_found() -> None:
     metadata = MetaData()
     Table("parents", metadata, Column("id", Integer, primary_key=True))
-    keys = [Column(name, ForeignKey("parents.id")) for name in ("first", "second", "third")]
+    keys: list[Column[int]] = [
+        Column(name, ForeignKey("parents.id")) for name in ("first", "second", "third")
+    ]
     table = Table("children", metadata, *keys, Index("ix", "first", "second"))
 
     assert [each.columns for each in unindexed_foreign_keys(table)] == [("second",), ("third",)]
+
+
+async def test_indexes_that_no_recorded_statement_uses_are_named(
+    settings: CoreSettings, shelf: lab.LabShelf
+) -> None:
+    by_shelf = f"SELECT title FROM lab_books WHERE shelf_id = '{shelf.id.hex}'"
+    statements = [Statement(by_shelf, (), "GET /books", "1")]
+
+    report = await analyze(settings, statements, AS_IF_LARGE)
+
+    assert "ix_lab_members_deleted_at" in report.unused_indexes
+    assert "ix_lab_books_shelf_id" not in report.unused_indexes
 
 
 def test_a_proposal_is_code() -> None:

@@ -1,23 +1,18 @@
 """Explain statements on the database, and find out what is wrong with their plans."""
 
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Index, MetaData, Table
+from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex
 
-from app.core import driver
 from app.core.command_line import plans
 from app.core.command_line.findings import (
     FOREIGN_KEY,
     Finding,
-    Gain,
     KnownTables,
     Report,
     cost_of_routes,
@@ -28,16 +23,13 @@ from app.core.command_line.findings import (
 )
 from app.core.command_line.output import progress_bar
 from app.core.command_line.plan_steps import Plan, UnexplainedError
-from app.core.command_line.proposals import Proposal, unindexed_foreign_keys
+from app.core.command_line.proofs import prove_all, refusal
+from app.core.command_line.proposals import supports_reference, unindexed_foreign_keys
 from app.core.command_line.queries import read_query, shorten
 from app.core.command_line.recordings import Statement
 from app.core.engine import create_engine
-from app.core.migrations import connect
 from app.core.registry import import_models
 from app.core.settings import CoreSettings
-
-EXECUTIONS = 3  # of which the fastest counts, …
-LONG_SECONDS = 1.0  # … or the first one, if it takes this long
 
 
 @dataclass(frozen=True)
@@ -71,6 +63,7 @@ async def analyze(
     found += find_unindexed_keys(known)
     report.findings = merge([*found, *find_repeated(statements, options.repeated)])
     report.routes = cost_of_routes(statements)
+    report.unused_indexes = find_unused_indexes(report)
     if options.prove:
         report.findings = await prove_all(settings, report)
     return report
@@ -115,6 +108,7 @@ async def explain_all(
                 report.unexplained[text] = str(error)
                 continue
             report.explained += 1
+            report.used_indexes |= {step.index for step in plan.steps if step.index}
             found = judge(statement, query, plan, report.known)
             findings += [replace(each, routes=routes_of(same)) for each in found]
     return findings
@@ -135,13 +129,6 @@ async def explain(connection: AsyncConnection, statement: Statement, *, assume_l
     return Plan(tuple(steps), plan.cost) if assume_large else plan
 
 
-def refusal(error: DBAPIError) -> str:
-    """Return why the database refused a statement, without values. Raise it if it is lost."""
-    if error.connection_invalidated:
-        raise error
-    return driver.details_of(error).get("reason") or type(error).__name__
-
-
 def find_unindexed_keys(known: KnownTables) -> list[Finding]:
     return [
         Finding(FOREIGN_KEY, known.sizes[name], name, proposal=proposal)
@@ -151,58 +138,18 @@ def find_unindexed_keys(known: KnownTables) -> list[Finding]:
     ]
 
 
-async def prove_all(settings: CoreSettings, report: Report) -> list[Finding]:
-    """Try each index, as the owner of the tables, on the real rows."""
-    findings: list[Finding] = []
-    async with AsyncExitStack() as stack:
-        connection = await connect(settings, stack)
-        with progress_bar("Trying indexes", len(report.findings)) as advance:
-            for each in report.findings:
-                advance(1)
-                gain = None
-                if each.proposal and each.statement:
-                    table = report.known.tables[each.proposal.table]
-                    gain = await prove(connection, each.statement, each.proposal, table)
-                findings.append(replace(each, gain=gain))
-    return findings
+def find_unused_indexes(report: Report) -> list[str]:
+    """Return indexes of large tables that no plan uses, if there are the statements of requests.
 
-
-async def prove(
-    connection: AsyncConnection, statement: Statement, proposal: Proposal, table: Table
-) -> Gain | str:
-    """Return what the index gains, or why that is not known."""
-    try:
-        async with plans.trial(connection, table):
-            before = await measure(connection, statement)
-            copy = table.to_metadata(MetaData())
-            columns = [copy.columns[name] for name in proposal.columns]
-            await connection.execute(CreateIndex(Index(proposal.name, *columns)))
-            after = await measure(connection, statement)
-    except UnexplainedError as error:
-        return str(error)
-    except DBAPIError as error:
-        return refusal(error)
-    costs = milliseconds = None
-    (plan, took), (new_plan, new_took) = before, after
-    if plan.cost is not None and new_plan.cost is not None:
-        costs = (plan.cost, new_plan.cost)
-    if took is not None and new_took is not None:
-        milliseconds = (took, new_took)
-    uses_index = any(step.index == proposal.name for step in new_plan.steps)
-    return Gain(uses_index, costs, milliseconds)
-
-
-async def measure(connection: AsyncConnection, statement: Statement) -> tuple[Plan, float | None]:
-    """Return the plan, and how many milliseconds a query takes. Others are not executed."""
-    plan = await plans.explain(connection, statement.sql, statement.parameters)
-    if statement.parameters is None or not statement.is_query:
-        return plan, None
-    fastest = float("inf")
-    for _ in range(EXECUTIONS):
-        started = time.perf_counter()
-        await connection.exec_driver_sql(statement.sql, statement.parameters)
-        took = time.perf_counter() - started
-        fastest = min(fastest, took)
-        if took > LONG_SECONDS:
-            break
-    return plan, fastest * 1000
+    Those that keep values unique, or find what refers to a deleted row, have another purpose.
+    """
+    if not report.routes:
+        return []
+    return sorted(
+        str(index.name)
+        for name, table in report.known.tables.items()
+        if report.known.is_large(name)
+        for index in table.indexes
+        if not index.unique and not supports_reference(index, table)
+        if index.name not in report.used_indexes
+    )

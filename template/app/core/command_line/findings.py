@@ -75,6 +75,8 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     routes: list[RouteCost] = field(default_factory=list)
     explained: int = 0
+    used_indexes: set[str] = field(default_factory=set)
+    unused_indexes: list[str] = field(default_factory=list)
     unexplained: dict[str, str] = field(default_factory=dict)  # statements, and the reasons
 
     @property
@@ -101,8 +103,10 @@ def judge(statement: Statement, query: Query, plan: Plan, known: KnownTables) ->
 def problem_of_scan(query: Query, table: str, proposal: Proposal | None) -> str:
     """Say whether there is nothing to select rows by, only rows of others, or any condition."""
     compared = [each.other for each in query.conditions if each.table == table]
-    if not compared:
-        return SORT if proposal else WHOLE
+    if proposal and not compared:
+        return SORT
+    if not query.has_where and not compared:
+        return WHOLE
     return JOIN if proposal and all(compared) else FULL_SCAN
 
 

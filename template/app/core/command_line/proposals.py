@@ -126,3 +126,10 @@ def unindexed_foreign_keys(table: Table) -> list[Proposal]:
         tuple(each.parent.name for each in key.elements) for key in table.foreign_key_constraints
     )
     return [Proposal(table.name, columns) for columns in keys if not is_indexed(table, columns)]
+
+
+def supports_reference(index: Index, table: Table) -> bool:
+    """Return whether the index begins with the columns of a foreign key."""
+    columns = [column.name for column in index.columns]
+    keys = [[each.parent.name for each in key.elements] for key in table.foreign_key_constraints]
+    return any(columns[: len(key)] == key for key in keys)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 TEXTS = re.compile(r"'(?:[^']|'')*'")
 QUOTES = re.compile(r'["`](\w+)["`]')
-VALUES = re.compile(r"\((?:\$\d+(?:::\w+)?|%s|\?)(?:,\s*(?:\$\d+(?:::\w+)?|%s|\?))+\)")
+VALUE = r"(?:\$\d+(?:::[\w ]+)?|%s|\?)"
+VALUES = re.compile(rf"\({VALUE}(?:,\s*{VALUE})+\)")
 INNERMOST = re.compile(r"\(([^()]*)\)")
 OR = re.compile(r"\bOR\b", re.IGNORECASE)
 KEYWORDS = "WHERE|ON|JOIN|LEFT|INNER|CROSS|ORDER|GROUP|LIMIT|SET|VALUES|FOR|USING|SELECT|HAVING"
@@ -29,6 +30,7 @@ ORDER_BY = re.compile(
 ORDERED = re.compile(
     r"(?:(?P<table>\w+)\.)?(?P<column>\w+)(?:\s+(?P<direction>ASC|DESC))?", re.IGNORECASE
 )
+WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
 LIMIT = re.compile(r"\b(?:LIMIT|FETCH FIRST)\b", re.IGNORECASE)
 INSERT = re.compile(r"\s*(?:INSERT|REPLACE)\b", re.IGNORECASE)
 SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
@@ -51,6 +53,7 @@ class Query:
     aliases: Mapping[str, str]
     conditions: tuple[Condition, ...] = ()
     order_by: tuple[tuple[str, str], ...] = ()  # the tables and columns, if all are plain columns
+    has_where: bool = False
     has_limit: bool = False
     is_insert: bool = False  # of values: there is nothing to find
 
@@ -73,6 +76,7 @@ def read_query(sql: str, tables: Mapping[str, frozenset[str]]) -> Query:
         aliases,
         tuple(reader.conditions(without_alternatives(plain))),
         tuple(reader.order_by(outer)),
+        has_where=WHERE.search(plain) is not None,
         has_limit=LIMIT.search(outer) is not None,
         is_insert=INSERT.match(outer) is not None and SELECT.search(plain) is None,
     )

@@ -13,6 +13,7 @@ from uuid import UUID
 from app.core.command_line.plan_steps import Parameters
 
 STATEMENTS_FILE = "TEST_STATEMENTS_FILE"  # names the file to which the tests append
+FIELDS = {"route", "request", "statement", "parameters"}
 ENGINE_LOGGER = "sqlalchemy.engine.Engine"
 EXPLAINED = re.compile(r"\s*(SELECT|WITH|UPDATE|DELETE|INSERT|REPLACE)\b", re.IGNORECASE)
 ONLY_READS = re.compile(r"\s*SELECT\b", re.IGNORECASE)
@@ -61,7 +62,7 @@ def read_recording(lines: Iterable[str], load_app: Callable[[], Any]) -> list[St
     recorded = [
         Statement(each["statement"], restore(each["parameters"]), each["route"], each["request"])
         for each in parsed
-        if {"statement", "parameters", "route", "request"} <= each.keys()
+        if each.keys() >= FIELDS and EXPLAINED.match(each["statement"])
     ]
     return recorded + list(read_log(parsed, load_app))
 

@@ -1,5 +1,6 @@
 """Show what `app db analyze` has found."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ AT_ONCE = {
     "INSERT": "insert all at once: insert_rows",
     "UPDATE": "write all rows with one statement",
 }
+LIKE = re.compile(r"\bI?LIKE\b", re.IGNORECASE)
 ROUTES_SHOWN = 3
 COSTS_SHOWN = 10
 STATEMENT_LENGTH = 160
@@ -78,6 +80,8 @@ def proposal_of(finding: Finding) -> str:
         return f"index on {finding.proposal.table} ({', '.join(finding.proposal.columns)})"
     if finding.problem == REPEATED and finding.statement:
         return AT_ONCE.get(finding.statement.sql.split()[0].upper(), AT_ONCE["UPDATE"])
+    if finding.statement and LIKE.search(finding.statement.sql):
+        return "no index finds a text within another: use full-text search"
     return "no index helps: read fewer rows, stream them, or keep the result"
 
 
@@ -99,7 +103,7 @@ def describe_gain(gain: Gain | str | None) -> str:
 
 
 def code_of_indexes(report: Report) -> Iterator[str]:
-    """The code of indexes, except for those of which is known that they are not used."""
+    """The code of indexes, except for those that the database does not use."""
     proposals = {
         each.proposal
         for each in report.findings
@@ -111,6 +115,8 @@ def code_of_indexes(report: Report) -> Iterator[str]:
         yield f"    {each.model_code},"
         yield "its revision, which `uv run app db revision` writes:"
         yield f"    {each.revision_code}"
+    if proposals:
+        yield "For a large table, see An index of a large table in docs/patterns.md."
 
 
 def table_of_routes(report: Report) -> Table:
@@ -131,12 +137,18 @@ def notes(report: Report) -> Iterator[str]:
         yield f"… and {len(report.routes) - COSTS_SHOWN} routes with fewer statements."
     if report.unexplained:
         yield f"\n{len(report.unexplained)} statements could not be explained:"
-        yield from (f"    {reason}: {sql[:200]}" for sql, reason in report.unexplained.items())
+        shown = list(report.unexplained.items())[:COSTS_SHOWN]
+        yield from (f"    {reason}: {sql[:STATEMENT_LENGTH]}" for sql, reason in shown)
     if report.is_small:
         most = max(report.known.sizes.values(), default=0)
         yield (
             f"\nThe largest table has {most:,} rows: plans of small tables say nothing. Fill the"
             f" database first: {SEED}. Or judge the plans as for large tables: --assume-large."
+        )
+    if report.unused_indexes:
+        yield (
+            f"\nNone of these statements uses: {', '.join(report.unused_indexes)}. Each write"
+            " maintains them: drop those that no job needs either."
         )
     if any(isinstance(each.gain, Gain) for each in report.findings):
         yield f"\n{plans.HOW_PROVEN}"
@@ -151,6 +163,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "explained": report.explained,
         "unexplained": report.unexplained,
         "tables_are_small": report.is_small,
+        "unused_indexes": report.unused_indexes,
         "rows": dict(report.known.sizes),
         "findings": [finding_as_json(each) for each in report.findings],
         "routes": [asdict(each) for each in report.routes],
