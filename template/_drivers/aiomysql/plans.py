@@ -10,23 +10,35 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.command_line.plan_steps import Parameters, Plan, Step, UnexplainedError
 
-__all__ = ["ASSUME_LARGE", "HOW_PROVEN", "PREPARATION", "count_rows", "explain", "trial"]
+__all__ = [
+    "ASSUME_LARGE",
+    "HOW_PROVEN",
+    "PREPARATION",
+    "as_driver_sql",
+    "count_rows",
+    "explain",
+    "trial",
+]
 
 HOW_PROVEN = "The index was made on a temporary copy of the table, which was dropped."
 
-# Statements for the transaction in which statements are explained. The comments are code of MySQL:
-# its older format of plans, and numbers of rows that are not of yesterday.
-PREPARATION: tuple[str, ...] = (
-    "SET @unused = 1 /*!80300 , explain_json_format_version = 1 */",
-    "SET @unused = 1 /*!80000 , information_schema_stats_expiry = 0 */",
-)
-# There is no setting by which it plans for many rows.
+# Statements for the transaction in which statements are explained …
+PREPARATION: tuple[str, ...] = ()
+# … and those by which it plans for many rows: none, but it says which indexes it could use.
 ASSUME_LARGE: tuple[str, ...] = ()
 
+# Code of MySQL alone: its older format of plans, and numbers of rows that are not of yesterday.
+OLDER_FORMAT = "SET @unused = 1 /*!80300 , explain_json_format_version = 1 */"
+FRESH_STATISTICS = "SET @unused = 1 /*!80000 , information_schema_stats_expiry = 0 */"
 ROWS = text(
     "SELECT table_rows FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name = :name"
 )
+
+
+def as_driver_sql(sql: str) -> str:
+    """Return a statement that a person wrote as the driver takes it."""
+    return sql.replace("%", "%%")
 
 
 async def explain(connection: AsyncConnection, sql: str, parameters: Parameters) -> Plan:
@@ -36,6 +48,7 @@ async def explain(connection: AsyncConnection, sql: str, parameters: Parameters)
     """
     if parameters is None and "%s" in sql:
         raise UnexplainedError("its values are unknown")
+    await connection.exec_driver_sql(OLDER_FORMAT)
     explained = await connection.exec_driver_sql(f"EXPLAIN FORMAT=JSON {sql}", parameters or ())
     root = json.loads(explained.scalar_one())
     cost = root.get("query_block", {}).get("cost_info", {}).get("query_cost")
@@ -61,11 +74,13 @@ def read_table(node: dict[str, Any]) -> Step:
     rows = float(node.get("rows_examined_per_scan", node.get("rows", 0)))
     is_whole = node["access_type"] in {"ALL", "index"}
     table, index = node.get("table_name"), node.get("key")
-    return Step("scan" if is_whole else "search", table, index, rows=rows)
+    could_search = is_whole and bool(node.get("possible_keys"))
+    return Step("scan" if is_whole else "search", table, index, rows, could_search=could_search)
 
 
 async def count_rows(connection: AsyncConnection, table: Table) -> int:
     """Return the number of rows as the server estimates it."""
+    await connection.exec_driver_sql(FRESH_STATISTICS)
     return int((await connection.scalar(ROWS, {"name": table.name})) or 0)
 
 

@@ -10,7 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.command_line.plan_steps import Parameters, Plan, Step
 
-__all__ = ["ASSUME_LARGE", "HOW_PROVEN", "PREPARATION", "count_rows", "explain", "trial"]
+__all__ = [
+    "ASSUME_LARGE",
+    "HOW_PROVEN",
+    "PREPARATION",
+    "as_driver_sql",
+    "count_rows",
+    "explain",
+    "trial",
+]
 
 HOW_PROVEN = "The index was made in a transaction that was rolled back."
 
@@ -29,6 +37,11 @@ EQUAL = re.compile(r"(\w+)=\?")
 INDEX = "SELECT tbl_name FROM sqlite_master WHERE type = 'index' AND name = ?"
 SORT = "USE TEMP B-TREE FOR "
 SORTED = ("ORDER BY", "LAST TERM OF ORDER BY", "RIGHT PART OF ORDER BY")
+
+
+def as_driver_sql(sql: str) -> str:
+    """Return a statement that a person wrote as the driver takes it."""
+    return sql
 
 
 async def explain(connection: AsyncConnection, sql: str, parameters: Parameters) -> Plan:

@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.command_line.plan_steps import Parameters, Plan, Step
 
-__all__ = ["ASSUME_LARGE", "HOW_PROVEN", "PREPARATION", "count_rows", "explain", "trial"]
+__all__ = [
+    "ASSUME_LARGE",
+    "HOW_PROVEN",
+    "PREPARATION",
+    "as_driver_sql",
+    "count_rows",
+    "explain",
+    "trial",
+]
 
 HOW_PROVEN = "The index was made in a transaction that was rolled back."
 
@@ -23,6 +31,11 @@ ASSUME_LARGE: tuple[str, ...] = ("SET LOCAL enable_seqscan = off", "SET LOCAL en
 COUNTED_BELOW = 1_000_000
 PLACEHOLDER = re.compile(r"\$(\d+)")
 ROWS = text("SELECT relname, reltuples FROM pg_class WHERE oid = to_regclass(quote_ident(:name))")
+
+
+def as_driver_sql(sql: str) -> str:
+    """Return a statement that a person wrote as the driver takes it."""
+    return sql
 
 
 async def explain(connection: AsyncConnection, sql: str, parameters: Parameters) -> Plan:

@@ -125,7 +125,7 @@ async def explain(connection: AsyncConnection, statement: Statement, *, assume_l
     finally:
         await connection.rollback()
     # Estimates of a small table say nothing about a large one.
-    steps = (replace(step, rows=None, kept=None) for step in plan.steps)
+    steps = (replace(step, rows=None, kept=None) for step in plan.steps if not step.could_search)
     return Plan(tuple(steps), plan.cost) if assume_large else plan
 
 

@@ -82,11 +82,12 @@ def analyze_command(
 def read_statements(
     recording: Path | None, *, from_tests: bool, sql: list[str]
 ) -> "list[Statement]":
+    from app.core.command_line import plans
     from app.core.command_line.recordings import STATEMENTS_FILE, Statement, read_recording
 
     if recording is None and not from_tests and not sql:
         raise typer.BadParameter("Name a FILE, or use --from-tests or --sql.")
-    statements = [Statement(each, ()) for each in sql]
+    statements = [Statement(plans.as_driver_sql(each), ()) for each in sql]
     texts = [record_tests()] if from_tests else []
     texts += [read_file(recording)] if recording else []
     for text in texts:

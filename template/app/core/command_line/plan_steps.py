@@ -21,6 +21,7 @@ class Step:
     index: str | None = None
     rows: float | None = None  # that are read
     kept: float | None = None  # of those, the ones that match
+    could_search: bool = False  # with more rows, it would use an index
 
 
 @dataclass(frozen=True)
