@@ -396,3 +396,12 @@ def test_a_file_without_statements_is_one_sentence(
 
 def test_the_command_needs_statements() -> None:
     assert invoke().exit_code == 2
+
+
+def test_indexes_are_tried_in_development_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    result = invoke("--prove", "--sql", BY_PRICE)
+
+    assert result.exit_code == 1
+    assert result.stderr == "--prove locks tables. Use it where ENVIRONMENT is development.\n"

@@ -68,6 +68,8 @@ def analyze_command(
     from app.core.command_line.analysis import Options, analyze
 
     settings = load_settings()
+    if prove and settings.is_public:
+        fail("--prove locks tables. Use it where ENVIRONMENT is development.")
     statements = read_statements(recording, from_tests=from_tests, sql=sql or [])
     options = Options(large, repeated, assume_large=assume_large, prove=prove)
     try:

@@ -174,7 +174,7 @@ def cost_of_routes(statements: Iterable[Statement]) -> list[RouteCost]:
 
 
 def merge(findings: Sequence[Finding]) -> list[Finding]:
-    """Join what has the same cause, with all its routes, the most rows first."""
+    """Join what has the same cause, with all its routes. What an index cures comes first."""
     merged: dict[object, Finding] = {}
     for each in with_longest_indexes(findings):
         text = shorten(each.statement.sql) if each.statement else ""
@@ -184,7 +184,8 @@ def merge(findings: Sequence[Finding]) -> list[Finding]:
         routes = tuple(dict.fromkeys((*other.routes, *each.routes)))
         merged[key] = replace(worst, routes=routes)
     return sorted(
-        merged.values(), key=lambda finding: (finding.problem == REPEATED, -finding.count)
+        merged.values(),
+        key=lambda each: (each.problem == REPEATED, each.proposal is None, -each.count),
     )
 
 

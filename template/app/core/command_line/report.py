@@ -33,6 +33,7 @@ def show_report(console: Console, report: Report) -> None:
     for line in code_of_indexes(report):
         console.print(Text(line, overflow="fold"))
     if report.routes:
+        console.print()
         console.print(table_of_routes(report))
     for note in notes(report):
         console.print(Text(note))
@@ -45,13 +46,15 @@ def summary(report: Report) -> Text:
     return Text(text, style="bold red" if count else "bold green")
 
 
-def new_table(*headings: str) -> Table:
-    return Table(*headings, box=None, pad_edge=False, padding=(1, 2, 0, 0))
+def new_table(*headings: str, gap: int) -> Table:
+    return Table(*headings, box=None, pad_edge=False, padding=(gap, 2, 0, 0))
 
 
 def table_of_findings(report: Report) -> Table:
-    table = new_table("Problem", "Rows", "Where", "Proposal", "Gain")
+    table = new_table("Problem", "Rows", "Where", "Proposal", "Gain", gap=1)
     table.columns[1].justify = "right"
+    for number in (0, 1, 4):
+        table.columns[number].no_wrap = True
     for each in report.findings:
         table.add_row(
             Text(each.problem, style="red"),
@@ -69,10 +72,18 @@ def where(finding: Finding) -> list[Text]:
         shown.append(Text(f"and {more} more"))
     if finding.statement is None:
         return [*shown, Text(f"DELETE of what {finding.table} refers to")]
-    sql = shorten(finding.statement.sql)
-    is_long = len(sql) > STATEMENT_LENGTH
-    # The conditions are at the end, and the columns at the beginning tell nothing.
-    return [*shown, Text(f"… {sql[-STATEMENT_LENGTH:]}" if is_long else sql, style="dim")]
+    return [*shown, Text(excerpt(finding.statement.sql), style="dim")]
+
+
+def excerpt(sql: str) -> str:
+    """Return what tells the statement from others: its conditions, or else its order or tables."""
+    text = shorten(sql)
+    verb = text.split()[0]
+    for word in (" WHERE ", " GROUP BY ", " ORDER BY ", " FROM "):
+        _, found, end = text.rpartition(word)
+        if found:
+            return f"{verb} …{found}{end}"[:STATEMENT_LENGTH]
+    return text[:STATEMENT_LENGTH]
 
 
 def proposal_of(finding: Finding) -> str:
@@ -81,8 +92,8 @@ def proposal_of(finding: Finding) -> str:
     if finding.problem == REPEATED and finding.statement:
         return AT_ONCE.get(finding.statement.sql.split()[0].upper(), AT_ONCE["UPDATE"])
     if finding.statement and LIKE.search(finding.statement.sql):
-        return "no index finds a text within another: use full-text search"
-    return "no index helps: read fewer rows, stream them, or keep the result"
+        return "none: full-text search finds a text within another"
+    return "none: read fewer rows, stream them, or keep the result"
 
 
 def is_gain(finding: Finding) -> bool:
@@ -120,9 +131,7 @@ def code_of_indexes(report: Report) -> Iterator[str]:
 
 
 def table_of_routes(report: Report) -> Table:
-    table = Table(
-        "Route", "Requests", "Most statements", "Different", box=None, pad_edge=False, title=""
-    )
+    table = new_table("Route", "Requests", "Most statements", "Different", gap=0)
     for column in table.columns[1:]:
         column.justify = "right"
     for each in report.routes[:COSTS_SHOWN]:
@@ -139,16 +148,18 @@ def notes(report: Report) -> Iterator[str]:
         yield f"\n{len(report.unexplained)} statements could not be explained:"
         shown = list(report.unexplained.items())[:COSTS_SHOWN]
         yield from (f"    {reason}: {sql[:STATEMENT_LENGTH]}" for sql, reason in shown)
-    if report.is_small:
-        most = max(report.known.sizes.values(), default=0)
+    if not report.known.tables:
+        yield "\nThe database has no tables. Create them: uv run app db upgrade."
+    elif report.is_small:
+        most = max(report.known.sizes.values())
         yield (
             f"\nThe largest table has {most:,} rows: plans of small tables say nothing. Fill the"
             f" database first: {SEED}. Or judge the plans as for large tables: --assume-large."
         )
     if report.unused_indexes:
         yield (
-            f"\nNone of these statements uses: {', '.join(report.unused_indexes)}. Each write"
-            " maintains them: drop those that no job needs either."
+            f"\nIndexes that none of these statements uses: {', '.join(report.unused_indexes)}."
+            " Each write maintains them: drop those that no job needs either."
         )
     if any(isinstance(each.gain, Gain) for each in report.findings):
         yield f"\n{plans.HOW_PROVEN}"
