@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Table, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.command_line.plan_steps import Parameters, Plan, Step, UnexplainedError
@@ -30,6 +31,8 @@ ASSUME_LARGE: tuple[str, ...] = ()
 # Code of MySQL alone: its older format of plans, and numbers of rows that are not of yesterday.
 OLDER_FORMAT = "SET @unused = 1 /*!80300 , explain_json_format_version = 1 */"
 FRESH_STATISTICS = "SET @unused = 1 /*!80000 , information_schema_stats_expiry = 0 */"
+CANNOT_REOPEN = 1137
+
 ROWS = text(
     "SELECT table_rows FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name = :name"
@@ -88,8 +91,8 @@ async def count_rows(connection: AsyncConnection, table: Table) -> int:
 async def trial(connection: AsyncConnection, table: Table) -> AsyncIterator[None]:
     """Let the name of the table stand for a temporary copy of it, for this connection.
 
-    The server cannot roll back a new index. It cannot refer twice to a temporary table, either:
-    MySQL refuses a statement that has the table twice.
+    The server cannot roll back a new index. Raise `UnexplainedError` for a statement that has the
+    table twice: MySQL, but not MariaDB, opens a temporary table only once.
     """
     name = connection.dialect.identifier_preparer.quote(table.name)
     await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE analyzed LIKE {name}")
@@ -97,6 +100,10 @@ async def trial(connection: AsyncConnection, table: Table) -> AsyncIterator[None
         await connection.exec_driver_sql(f"INSERT INTO analyzed SELECT * FROM {name}")  # noqa: S608
         await connection.exec_driver_sql(f"ALTER TABLE analyzed RENAME TO {name}")
         yield
+    except DBAPIError as error:
+        if error.driver_exception.args[0] != CANNOT_REOPEN:
+            raise
+        raise UnexplainedError("MySQL cannot try it: the statement has the table twice") from error
     finally:
         await connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS analyzed, {name}")
         await connection.rollback()

@@ -141,7 +141,8 @@ async def test_one_index_serves_statements_with_the_same_first_columns(
 async def test_nothing_is_executed(
     settings: CoreSettings, session: AsyncSession, shelf: lab.LabShelf
 ) -> None:
-    found = await problems_of(settings, "DELETE FROM lab_books WHERE price >= 0")
+    more = ("SELECT 1; DELETE FROM lab_books", "SELECT 1; DROP TABLE lab_books", "ANALYZE SELECT 1")
+    found = await problems_of(settings, "DELETE FROM lab_books WHERE price >= 0", *more)
 
     assert found == [(FULL_SCAN, "lab_books", ("price",))]
     assert await session.scalar(select(func.count()).select_from(lab.LabBook)) == 3

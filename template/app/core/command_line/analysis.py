@@ -26,7 +26,7 @@ from app.core.command_line.plan_steps import Plan, UnexplainedError
 from app.core.command_line.proofs import prove_all, refusal
 from app.core.command_line.proposals import supports_reference, unindexed_foreign_keys
 from app.core.command_line.queries import read_query, shorten
-from app.core.command_line.recordings import Statement
+from app.core.command_line.recordings import EXPLAINED, Statement
 from app.core.engine import create_engine
 from app.core.registry import import_models
 from app.core.settings import CoreSettings
@@ -115,6 +115,9 @@ async def explain_all(
 
 
 async def explain(connection: AsyncConnection, statement: Statement, *, assume_large: bool) -> Plan:
+    if ";" in statement.sql or not EXPLAINED.match(statement.sql):
+        # A driver may execute what follows a semicolon.
+        raise UnexplainedError("it is not one SELECT, INSERT, UPDATE or DELETE without semicolon")
     preparation = plans.PREPARATION + (plans.ASSUME_LARGE if assume_large else ())
     try:
         for each in preparation:

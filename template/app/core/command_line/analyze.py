@@ -89,7 +89,7 @@ def read_statements(
 
     if recording is None and not from_tests and not sql:
         raise typer.BadParameter("Name a FILE, or use --from-tests or --sql.")
-    statements = [Statement(plans.as_driver_sql(each), ()) for each in sql]
+    statements = [Statement(plans.as_driver_sql(each.rstrip("; \n")), ()) for each in sql]
     texts = [record_tests()] if from_tests else []
     texts += [read_file(recording)] if recording else []
     for text in texts:
