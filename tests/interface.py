@@ -40,7 +40,7 @@ OWN = re.compile(
     |app\.core\.registry\.(columns_of|fields_of)$
     |app\.core\.(database\.refuse_locks|errors\.__getattr__)$
     |app\.core\.defaults\.(Same|convert|is_now)$
-    |app\.core\.direct\.(DirectQuery|announce|as_database_error|call|invalidate)$
+    |app\.core\.direct\.(DirectQuery|announce|as_database_error|call|invalidate|recorders)$
     |app\.core\.driver\.(DEFAULT_MIGRATION_URL|TrackedConnection|begin|commit|is_useless|roll_back)$
     |app\.core\.pagination\.beyond$
     |app\.core\.purge\.(delete_unreferenced|purge_batch|references)$

@@ -34,6 +34,7 @@ from tests.core.server import (
     running_server,
     watch,
 )
+from tests.recording import record
 from tests.statements import MeteredTransport, check_budgets, note_round_trip
 
 CoreSettings.model_config["env_file"] = None
@@ -106,6 +107,7 @@ async def app(migrated: None) -> AsyncIterator[FastAPI]:
     async with app.router.lifespan_context(app):
         for engine in app.state.database.engines:
             watch(engine, note_round_trip)
+        record(app.state.database.engines)
         await app.state.readiness.check()  # the start asks, too: let it have its answer
         yield app
 

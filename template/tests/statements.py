@@ -18,7 +18,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
+
+from app.core.command_line.recordings import find_route
+from tests.recording import recorded
 
 FILE = Path(__file__).with_suffix(".txt")
 HEADER = """\
@@ -60,7 +62,8 @@ class MeteredTransport(httpx.ASGITransport):
         sent: list[str] = []
         token = round_trips.set(sent)
         try:
-            response = await super().handle_async_request(request)
+            with recorded(self.app, request.method, request.url.path):
+                response = await super().handle_async_request(request)
         finally:
             round_trips.reset(token)
             self.running -= 1
@@ -70,13 +73,9 @@ class MeteredTransport(httpx.ASGITransport):
         return response
 
     def charge(self, method: str, path: str, sent: list[str]) -> None:
-        """The first route that matches is the one that the router takes."""
-        app: Any = self.app
-        for route in iter_route_contexts(app.routes):
-            if method in (route.methods or ()) and route.path_regex.match(path):
-                statements = sum(not NO_STATEMENT.match(each) for each in sent)
-                self.lines.append(f"{statements} {len(sent)} {method} {route.path}")
-                return
+        if route := find_route(self.app, method, path):
+            statements = sum(not NO_STATEMENT.match(each) for each in sent)
+            self.lines.append(f"{statements} {len(sent)} {route}")
 
 
 def most(lines: Iterable[str]) -> dict[str, tuple[int, ...]]:

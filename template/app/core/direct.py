@@ -3,7 +3,6 @@
 `GET /users/{id}` takes a quarter less time than with SQLAlchemy's cursor.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -19,7 +18,7 @@ Rows = Sequence[Sequence[Any]]
 
 OPTIONS: list[ExecutableOption] = []  # of every query; `soft_delete.py` adds one
 listeners: list[Callable[[str], None]] = []  # are called with each statement
-logger = logging.getLogger("sqlalchemy.engine.Engine")
+recorders: list[Callable[[str, object], None]] = []  # are called with its parameters, too
 
 
 class DirectQuery:
@@ -69,8 +68,11 @@ def announce(engine: Any, sql: str, parameters: object) -> None:
     """Tell the listeners, and the log if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
     for listener in listeners:
         listener(sql)
+    for recorder in recorders:
+        recorder(sql, parameters)
     if engine.echo:
-        logger.info("%s %r", sql, parameters)
+        # The engine's own logger, as SQLAlchemy sets the level of all its others to WARNING.
+        getattr(engine, "sync_engine", engine).logger.info("%s %r", sql, parameters)
 
 
 async def call(

@@ -2,12 +2,11 @@
 
 import typer
 
-from app.core.command_line import lint, migrating, seed
-from app.core.command_line.ping import ping_command
+from app.core.command_line import analyze, lint, migrating, ping, seed
 
 database = typer.Typer(no_args_is_help=True, help="Work with the database of the service.")
 
-database.command("ping")(ping_command)
+database.command("ping")(ping.ping_command)
 database.command("upgrade")(migrating.upgrade_command)
 database.command("downgrade", context_settings=migrating.WITH_NEGATIVE_NUMBERS)(
     migrating.downgrade_command
@@ -17,3 +16,4 @@ database.command("check")(migrating.check_command)
 database.command("sql")(migrating.sql_command)
 database.command("lint")(lint.lint_command)
 database.command("seed")(seed.with_counts(seed.seed_command))
+database.command("analyze")(analyze.analyze_command)
