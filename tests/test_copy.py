@@ -194,7 +194,7 @@ def parse(file: Path) -> None:
         parsers[file.suffix](file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("module", ["driver", "server"])
+@pytest.mark.parametrize("module", ["driver", "health_checks", "server", "sick_database"])
 def test_all_drivers_offer_the_same_names(module: str) -> None:
     names = [exported(TOP / "template" / "_drivers" / name / f"{module}.py") for name in DRIVERS]
     assert all(first == second for first, second in pairwise(names))
