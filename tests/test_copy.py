@@ -245,7 +245,9 @@ def parse(file: Path) -> None:
         parsers[file.suffix](file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("module", ["driver", "plans", "server", "server_facts"])
+@pytest.mark.parametrize(
+    "module", ["driver", "health_checks", "plans", "server", "server_facts", "sick_database"]
+)
 def test_all_drivers_offer_the_same_names(module: str) -> None:
     names = [exported(TOP / "template" / "_drivers" / name / f"{module}.py") for name in DRIVERS]
     assert all(first == second for first, second in pairwise(names))

@@ -159,4 +159,4 @@ Amount = Annotated[Decimal, mapped_column(Numeric(12, 2))]
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
     """Return an index of the rows that match `where`, or of all rows if that is not supported."""
-    return Index(name, *columns, **driver.partial_index(where))
+    return Index(name, *columns, info={"where": where}, **driver.partial_index(where))
