@@ -6,7 +6,7 @@ The comments in queries are code: `/*M!` runs on MariaDB only, `/*!80000` on MyS
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.findings import (
+from app.core.command_line.examining.findings import (
     Check,
     Finding,
     QueryCheck,

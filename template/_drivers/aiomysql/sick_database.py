@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.core.command_line.findings import Check
-from app.core.command_line.health_checks import WAITING
+from app.core.command_line.examining.findings import Check
+from app.core.command_line.examining.health_checks import WAITING
 
 __all__ = ["EXPECTED", "LIMITS", "OTHER_CHECKS", "make_sick", "sick_sessions"]
 

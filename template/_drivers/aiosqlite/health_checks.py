@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core import driver
-from app.core.command_line.findings import Check, Finding, QueryCheck, Severity
+from app.core.command_line.examining.findings import Check, Finding, QueryCheck, Severity
 from app.core.failures import Failure
 
 __all__ = ["CHECKS", "CONNECTION_LIMIT", "CREATE_INDEX", "DROP_INDEX"]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from app.core.command_line import health_checks
-from app.core.command_line.findings import Check, Finding
+from app.core.command_line.examining.findings import Check, Finding
 
 __all__ = ["EXPECTED", "LIMITS", "OTHER_CHECKS", "make_sick", "sick_sessions"]
 

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.findings import (
+from app.core.command_line.examining.findings import (
     Check,
     Finding,
     QueryCheck,

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.core.command_line.findings import Check, Finding
-from app.core.command_line.health_checks import HIDDEN_SESSIONS, WAITING
+from app.core.command_line.examining.findings import Check, Finding
+from app.core.command_line.examining.health_checks import HIDDEN_SESSIONS, WAITING
 
 __all__ = ["EXPECTED", "LIMITS", "OTHER_CHECKS", "make_sick", "sick_sessions"]
 

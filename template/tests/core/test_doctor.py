@@ -13,9 +13,12 @@ from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner, Result
 
-from app.core.command_line.connection_budget import ConnectionBudget, connections_of_process
-from app.core.command_line.examination import examine
-from app.core.command_line.findings import (
+from app.core.command_line.examining.connection_budget import (
+    ConnectionBudget,
+    connections_of_process,
+)
+from app.core.command_line.examining.examination import examine
+from app.core.command_line.examining.findings import (
     Check,
     Finding,
     QueryCheck,
@@ -24,11 +27,11 @@ from app.core.command_line.findings import (
     exit_status,
     unsafe_settings,
 )
-from app.core.command_line.health_checks import CHECKS
-from app.core.command_line.report import public_address
-from app.core.command_line.revision_checks import check_heads, check_revisions
-from app.core.command_line.schema_checks import duplicate_indexes
-from app.core.command_line.table_schemas import TableIndex, TableSchema
+from app.core.command_line.examining.health_checks import CHECKS
+from app.core.command_line.examining.report import public_address
+from app.core.command_line.examining.revision_checks import check_heads, check_revisions
+from app.core.command_line.examining.schema_checks import duplicate_indexes
+from app.core.command_line.examining.table_schemas import TableIndex, TableSchema
 from app.core.commands import command_line
 from app.core.database import Database
 from app.core.settings import CoreSettings

@@ -6,7 +6,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.core.command_line.linting.checking import lint
-from app.core.command_line.linting.new_revisions import UnknownBaseError, new_revisions, revisions_since
+from app.core.command_line.linting.new_revisions import (
+    UnknownBaseError,
+    new_revisions,
+    revisions_since,
+)
 from app.core.commands import command_line
 from tests.core.linted import rules_broken, scripts_in, write_revision
 

@@ -84,8 +84,12 @@ def analyze_command(
 def read_statements(
     recording: Path | None, *, from_tests: bool, sql: list[str]
 ) -> "list[Statement]":
-    from app.core.command_line import plans
-    from app.core.command_line.analyzing.recordings import STATEMENTS_FILE, Statement, read_recording
+    from app.core.command_line.analyzing import plans
+    from app.core.command_line.analyzing.recordings import (
+        STATEMENTS_FILE,
+        Statement,
+        read_recording,
+    )
 
     if recording is None and not from_tests and not sql:
         raise typer.BadParameter("Name a FILE, or use --from-tests or --sql.")
@@ -136,7 +140,7 @@ def record_tests() -> str:
 def print_report(report: "Report", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from app.core.command_line import report as reports
+    from app.core.command_line.analyzing import report as reports
 
     if as_json:
         show_json(reports.as_json(report))

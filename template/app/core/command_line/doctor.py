@@ -23,9 +23,9 @@ def doctor_command(
     """
     from dataclasses import asdict
 
-    from app.core.command_line.examination import NUMBER_OF_CHECKS, examine
-    from app.core.command_line.findings import exit_status
-    from app.core.command_line.report import public_address, show_findings
+    from app.core.command_line.examining.examination import NUMBER_OF_CHECKS, examine
+    from app.core.command_line.examining.findings import exit_status
+    from app.core.command_line.examining.report import public_address, show_findings
 
     settings = load_settings()
     with progress_bar("Examining", NUMBER_OF_CHECKS) as advance:

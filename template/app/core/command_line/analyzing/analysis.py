@@ -9,7 +9,7 @@ from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line import plans
+from app.core.command_line.analyzing import plans
 from app.core.command_line.analyzing.findings import (
     FOREIGN_KEY,
     Finding,

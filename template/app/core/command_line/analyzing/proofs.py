@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex
 
 from app.core import driver
-from app.core.command_line import plans
+from app.core.command_line.analyzing import plans
 from app.core.command_line.analyzing.findings import Finding, Gain, Report
 from app.core.command_line.output import progress_bar
 from app.core.command_line.analyzing.plan_steps import Plan, UnexplainedError

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.core.command_line import plans
+from app.core.command_line.analyzing import plans
 from app.core.command_line.analyzing.findings import REPEATED, Finding, Gain, Report
 from app.core.command_line.analyzing.queries import shorten
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core import autogenerate, driver
 from app.core.application import PYPROJECT
-from app.core.command_line.findings import Finding, Severity
+from app.core.command_line.examining.findings import Finding, Severity
 from app.core.migrations import connect
 from app.core.models import Base
 from app.core.registry import import_models

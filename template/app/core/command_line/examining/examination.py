@@ -7,11 +7,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import driver
-from app.core.command_line.connection_budget import ConnectionBudget
-from app.core.command_line.findings import Check, Finding, QueryCheck, Severity
-from app.core.command_line.health_checks import CHECKS
-from app.core.command_line.revision_checks import check_revisions_and_tables
-from app.core.command_line.schema_checks import check_tables
+from app.core.command_line.examining.connection_budget import ConnectionBudget
+from app.core.command_line.examining.findings import Check, Finding, QueryCheck, Severity
+from app.core.command_line.examining.health_checks import CHECKS
+from app.core.command_line.examining.revision_checks import check_revisions_and_tables
+from app.core.command_line.examining.schema_checks import check_tables
 from app.core.engine import create_engine
 from app.core.failures import Failure
 from app.core.settings import CoreSettings

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.findings import Finding, Severity
-from app.core.command_line.health_checks import CREATE_INDEX, DROP_INDEX
-from app.core.command_line.table_schemas import TableIndex, TableSchema, read_tables
+from app.core.command_line.examining.findings import Finding, Severity
+from app.core.command_line.examining.health_checks import CREATE_INDEX, DROP_INDEX
+from app.core.command_line.examining.table_schemas import TableIndex, TableSchema, read_tables
 
 Quote = Callable[[str], str]
 

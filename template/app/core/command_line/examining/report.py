@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 from sqlalchemy import URL
 
-from app.core.command_line.findings import Finding, Severity
+from app.core.command_line.examining.findings import Finding, Severity
 from app.core.command_line.output import WIDTH_WITHOUT_TERMINAL
 
 STYLES = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.findings import Finding, Severity
-from app.core.command_line.health_checks import CONNECTION_LIMIT
+from app.core.command_line.examining.findings import Finding, Severity
+from app.core.command_line.examining.health_checks import CONNECTION_LIMIT
 from app.core.settings import CoreSettings
 
 # A rest for migrations, jobs and people.
