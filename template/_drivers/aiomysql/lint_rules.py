@@ -8,8 +8,8 @@ from alembic.operations import ops
 from sqlalchemy import Computed, DefaultClause, Dialect
 from sqlalchemy.types import TypeEngine
 
-from app.core.command_line.linting.checking.compatibility import broken_promises
-from app.core.command_line.linting.checking.findings import Finding
+from app.core.command_line.linting.compatibility import broken_promises
+from app.core.command_line.linting.findings import Finding
 from app.core.command_line.linting.recipes import RECIPES
 from app.core.command_line.linting.recording import Step
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from alembic.operations import ops
 from sqlalchemy import ClauseElement, Computed, DefaultClause, Dialect
 
-from app.core.command_line.linting.checking.compatibility import broken_promises
-from app.core.command_line.linting.checking.findings import Finding
+from app.core.command_line.linting.compatibility import broken_promises
+from app.core.command_line.linting.findings import Finding
 from app.core.command_line.linting.recording import Batch, Step
 
 __all__ = ["check"]

@@ -14,10 +14,10 @@ from alembic.operations import Operations
 from alembic.operations.ops import AlterColumnOp, BulkInsertOp
 from sqlalchemy import Dialect, String, Text, UpdateBase
 
-from app.core.command_line.linting.checking.findings import Finding
-from app.core.command_line.output import fail
+from app.core.command_line.linting.findings import Finding
 from app.core.command_line.linting.recipes import RECIPES
 from app.core.command_line.linting.recording import Step
+from app.core.command_line.output import fail
 
 __all__ = ["check"]
 

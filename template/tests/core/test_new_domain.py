@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Column, Integer, Table
 from typer.testing import CliRunner
 
-from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.api import add_budgets, add_to_api
 from app.core.command_line.new_domain.clashes import ClashError, check_project
+from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.fields import parse_fields
 from app.core.command_line.new_domain.names import UnusableError, singular_of
 from app.core.command_line.new_domain.parents import Parents

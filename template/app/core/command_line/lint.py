@@ -70,7 +70,7 @@ def choose(base: str | None, since: str | None, *, every: bool) -> list["Script"
 
 
 def show(linted: list["Linted"]) -> None:
-    from app.core.command_line.linting.checking.findings import HOW_TO_ALLOW
+    from app.core.command_line.linting.findings import HOW_TO_ALLOW
 
     for each in linted:
         for finding in each.findings:

@@ -21,12 +21,12 @@ from app.core.command_line.analyzing.findings import (
     merge,
     routes_of,
 )
-from app.core.command_line.output import progress_bar
 from app.core.command_line.analyzing.plan_steps import Plan, UnexplainedError
 from app.core.command_line.analyzing.proofs import prove_all, refusal
 from app.core.command_line.analyzing.proposals import supports_reference, unindexed_foreign_keys
 from app.core.command_line.analyzing.queries import read_query, shorten
 from app.core.command_line.analyzing.recordings import EXPLAINED, Statement
+from app.core.command_line.output import progress_bar
 from app.core.engine import create_engine
 from app.core.registry import import_models
 from app.core.settings import CoreSettings

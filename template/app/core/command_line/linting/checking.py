@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from app.core import driver
 from app.core.command_line.linting import rules
-from app.core.command_line.linting.checking.findings import Finding, apply_exemptions
+from app.core.command_line.linting.findings import Finding, apply_exemptions
 from app.core.command_line.linting.recording import record
 
 UNREADABLE = "The upgrade cannot be run without a database, what comes after this is not checked"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from alembic.operations import ops
 
-from app.core.command_line.linting.checking.findings import Finding
+from app.core.command_line.linting.findings import Finding
 from app.core.command_line.linting.recipes import RECIPES
 from app.core.command_line.linting.recording import Step
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.clashes import check_project
+from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.fields import parse_fields
 from app.core.command_line.new_domain.names import (
     UnusableError,

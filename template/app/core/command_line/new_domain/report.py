@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.api import lines_for_api
+from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.revision import NoRevisionError, write_revision
 from app.core.command_line.new_domain.writing import Written
 from app.core.command_line.output import INTERRUPTED, fail

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.command_line.new_domain.domain import Domain
 from app.core.command_line.new_domain.api import add_budgets, add_to_api
 from app.core.command_line.new_domain.clashes import check_names, folders_of
+from app.core.command_line.new_domain.domain import Domain
 
 TEMPLATES = Path(__file__).with_name("files")
 CODE = ("models", "schemas", "repository", "router")
