@@ -160,24 +160,29 @@ LONG_TRANSACTION = QueryCheck(
 WAITING = QueryCheck(
     name="waiting-for-lock",
     severity=Severity.WARNING,
+    # MySQL knows who has the lock only with performance_schema=ON.
     query="""
-        SELECT waiting.trx_mysql_thread_id AS id, blocking.trx_mysql_thread_id AS blocker
+        SELECT waiting.trx_mysql_thread_id AS id,
+            COALESCE(CONCAT('connection ', holding.trx_mysql_thread_id), 'another one') AS holder,
+            COALESCE(holding.trx_mysql_thread_id, CONCAT('the first of: SELECT',
+                ' trx_mysql_thread_id FROM information_schema.innodb_trx ORDER BY trx_started'
+            )) AS victim
         FROM information_schema.innodb_trx AS waiting
-        /*M! JOIN information_schema.innodb_lock_waits AS waits
+        /*M! LEFT JOIN information_schema.innodb_lock_waits AS waits
             ON waits.requesting_trx_id = waiting.trx_id
-        JOIN information_schema.innodb_trx AS blocking
-            ON blocking.trx_id = waits.blocking_trx_id */
-        /*!80000 JOIN performance_schema.data_lock_waits AS waits
+        LEFT JOIN information_schema.innodb_trx AS holding
+            ON holding.trx_id = waits.blocking_trx_id */
+        /*!80000 LEFT JOIN performance_schema.data_lock_waits AS waits
             ON waits.requesting_engine_transaction_id = waiting.trx_id
-        JOIN information_schema.innodb_trx AS blocking
-            ON blocking.trx_id = waits.blocking_engine_transaction_id */
+        LEFT JOIN information_schema.innodb_trx AS holding
+            ON holding.trx_id = waits.blocking_engine_transaction_id */
         WHERE TIMESTAMPDIFF(SECOND,
             CONVERT_TZ(waiting.trx_wait_started, 'SYSTEM', '+00:00'), SYSDATE()) >= :seconds
         ORDER BY 1, 2
     """,
-    what="Connection {id} waits for a lock that connection {blocker} has.",
+    what="Connection {id} waits for a lock of {holder}.",
     why="Requests that need the same rows queue behind it, and fail with a 503.",
-    mend="KILL {blocker};",
+    mend="KILL {victim};",
     limits={"seconds": 2},
     grant=f"{GRANT_PROCESS} on MySQL also: {GRANT_SELECT}",
 )

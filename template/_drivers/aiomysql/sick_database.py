@@ -53,7 +53,7 @@ EXPECTED = (
     ("bloat", "hint", "sick_keys takes", "OPTIMIZE TABLE `sick_keys`;"),
     ("missing-statistics", "warning", "sick_keys", "ANALYZE TABLE `sick_keys`;"),
     ("long-transaction", "warning", "is in a transaction", "KILL "),
-    ("waiting-for-lock", "warning", "waits for a lock that connection", "KILL "),
+    ("waiting-for-lock", "warning", "waits for a lock of", "KILL "),
     ("dead-rows", "warning", "old versions of rows", "End the long transactions"),
 )
 
@@ -68,13 +68,14 @@ async def make_sick(connection: AsyncConnection) -> None:
 @asynccontextmanager
 async def sick_sessions(engine: AsyncEngine) -> AsyncIterator[None]:
     """What is there only as long as somebody is connected."""
-    lock = text("SELECT id FROM sick_keys FOR UPDATE")
+    lock, query = text("SELECT id FROM sick_keys FOR UPDATE"), text(WAITING.query)
     async with engine.connect() as holder, engine.connect() as waiter, engine.connect() as watcher:
         await holder.execute(lock)
         await waiter.execute(text("SET SESSION innodb_lock_wait_timeout = 600"))
         waiting = asyncio.create_task(waiter.execute(lock))
-        while not (await watcher.execute(text(WAITING.query), LIMITS["waiting-for-lock"])).all():
-            await watcher.execute(text("DO SLEEP(0.15)"))  # it looks again 0.1 s after a query
+        async with asyncio.timeout(30):
+            while not (await watcher.execute(query, LIMITS["waiting-for-lock"])).all():
+                await watcher.execute(text("DO SLEEP(0.15)"))  # it looks again 0.1 s after a query
         try:
             yield
         finally:

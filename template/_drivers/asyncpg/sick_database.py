@@ -103,15 +103,16 @@ async def make_sick(connection: AsyncConnection) -> None:
 async def sick_sessions(engine: AsyncEngine) -> AsyncIterator[None]:
     """What is there only as long as somebody is connected."""
     slot = {"name": f"sick_{engine.url.database}"}
-    lock = text("SELECT pg_advisory_xact_lock(1)")
+    lock, query = text("SELECT pg_advisory_xact_lock(1)"), text(WAITING.query)
     async with engine.connect() as holder, engine.connect() as waiter, engine.connect() as watcher:
         await watcher.execute(text("SELECT pg_create_physical_replication_slot(:name, true)"), slot)
         await watcher.commit()
         await holder.execute(lock)
         await waiter.execute(text("SET lock_timeout = 0"))
         waiting = asyncio.create_task(waiter.execute(lock))
-        while not (await watcher.execute(text(WAITING.query), LIMITS["waiting-for-lock"])).all():
-            await watcher.rollback()
+        async with asyncio.timeout(30):
+            while not (await watcher.execute(query, LIMITS["waiting-for-lock"])).all():
+                await watcher.rollback()
         await watcher.rollback()
         try:
             yield

@@ -30,8 +30,8 @@ async def examine(
 ) -> list[Finding]:
     """Return the findings, the worst first. Raise an error only if there is no connection.
 
-    `workers` and `replicas` are the number of processes of each replica of the service, and of
-    replicas. `advance` is called with 1 after each check.
+    The service runs `replicas` times, with `workers` processes each. `advance` is called with 1
+    after each check.
     """
     budget = ConnectionBudget(settings, workers * replicas)
     engine = create_engine(settings.primary_url, settings, "read", pool_size=1, max_overflow=0)
@@ -65,7 +65,7 @@ async def run_check(check: Check, engine: AsyncEngine, *, timeout: float) -> Seq
     except DBAPIError as error:
         if driver.failure_of(error) is Failure.UNAVAILABLE:
             raise
-        details = driver.details_of(error)
+        details = {"code": "unknown", **driver.details_of(error)}
         reason = details.get("reason") or f"The database refuses it with error {details['code']}"
     return [not_examined(check, reason)]
 
