@@ -80,6 +80,6 @@ def show(linted: list["Linted"]) -> None:
             if finding.recipe:
                 typer.echo(f"    Instead: {finding.recipe}")
     count = sum(len(each.findings) for each in linted)
-    typer.echo(f"{count or 'No'} findings in {len(linted)} revisions.")
+    typer.echo(f"Revisions: {len(linted)}. Findings: {count}.")
     if count:
         typer.echo(f"To allow one, write into the revision: {HOW_TO_ALLOW}")
