@@ -22,7 +22,7 @@ OFFERED = ("app.core", "tests.conftest", "tests.core.hostile")
 # Public by name, and still the template's own affair: no owner's code has a use for it.
 OWN = re.compile(
     r"""\bTypeVar\(|get_?[lL]ogger\(
-    |app\.core\.application\.(PYPROJECT|spare_the_collector|tune_garbage_collection)$
+    |app\.core\.application\.(NOT_IN_ITS_FOLDER|PYPROJECT|find_pyproject|spare_the_collector|tune_garbage_collection)$
     |app\.core\.(errors|responses)\.respond_to_\w+$
     |app\.core\.health\.(HOW_TO_START_IT|Readiness|VERSIONS|WHAT_TO_DO|read_revisions?)$
     |app\.core\.answers\.(Answer|StoredAnswer\.__\w+|find_model|select_answer)$
@@ -35,6 +35,10 @@ OWN = re.compile(
     |app\.core\.settings\.(DEVELOPMENT|Environment|Hosts|NOT_SET)$
     |app\.core\.safety\.(?!unsafe_settings$)\w+$
     |app\.core\.(autogenerate|connections|execution|headers|hosts|limits|migrations)\.
+    |app\.core\.(documentation|index)\.
+    |app\.core\.command_line\.output\.(MARKUP_MODE|PROGRESS_AFTER_SECONDS|UNDONE|WIDTH\w+|describe_\w+)$
+    |app\.core\.driver\.lacks_table_or_column$
+    |app\.core\.logs\.has_colors$
     |app\.core\.(portable_types|redaction|revisions|shutdown|tracebacks)\.
     |app\.core\.cursors\.(BOUNDED|CursorQuery\.(?!__init__)\w+|inner_type|is_unary)$
     |app\.core\.registry\.(columns_of|fields_of)$
@@ -49,6 +53,8 @@ OWN = re.compile(
     |app\.core\.sessions\.refuse_locks$
     |app\.core\.sessions\.(can_call_driver|connection_of|engine_of|execute|flush)$
     |app\.core\.schemas\.(MAX_TEXT_BYTES|fit_into_text_column)$
+    |app\.core\.seeds\.(INTERVAL|START|density|instant_of)$
+    |app\.core\.seeds\.SeedContext\.(__init__|begin|counts|densities|domain|ids|seed)$
     |app\.core\.soft_delete\.(DeletedRows|HIDDEN|SHOWN|hide_from_bulk_update|refuse_deleted)$
     |app\.core\.streaming\.PART_BYTES$
     |app\.core\.data_copy$

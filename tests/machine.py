@@ -1,4 +1,4 @@
-"""What this machine has: Pythons, and perhaps a real MySQL. Nothing is downloaded."""
+"""What this machine has: Pythons, a browser, and perhaps a real MySQL. Nothing is downloaded."""
 
 import os
 import shutil
@@ -67,6 +67,14 @@ def candidates() -> Iterator[Path]:
     for pattern in PYTHON_FOLDERS:
         path = Path(pattern).expanduser().relative_to("/")
         yield from Path("/").glob(f"{path}/python3.[0-9][0-9]")
+
+
+def browser() -> str:
+    """A Chromium, or what is made of it."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if program := shutil.which(name):
+            return program
+    missing("the pages of the documentation in a browser: install chromium")
 
 
 def real_mysql() -> Path:

@@ -48,7 +48,9 @@ class Projects:
 
     def rendered(self, ref: str = WORK, /, **answers: str | bool) -> Path:
         def render(to: Path) -> None:
-            copier.run_copy(str(self.template), to, answers, vcs_ref=ref, defaults=True, quiet=True)
+            # The default is the name of the folder, which differs between these projects.
+            named = {"project_name": "My Service", **answers}
+            copier.run_copy(str(self.template), to, named, vcs_ref=ref, defaults=True, quiet=True)
             git("init", "--quiet", cwd=to)
             commit(to)
             # As a colleague's clone has it: without the folders that are empty.

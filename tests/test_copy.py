@@ -6,7 +6,7 @@ import re
 import shlex
 import tomllib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 import yaml
 from copier.errors import DirtyLocalWarning
 
+from tests.conftest import Rendered
 from tests.projects import Projects
 from tests.repository import DRIVERS, TOP, WORK, commit, git
 from tests.updates import files
@@ -75,6 +76,56 @@ def test_uncommitted_work_is_rendered_on_request(template: Path, tmp_path: Path)
     (tmp_path / "clone" / "template" / "draft.txt").write_text("not committed\n")
     copy(str(tmp_path / "clone"), tmp_path / "project", vcs_ref="HEAD")
     assert (tmp_path / "project" / "draft.txt").read_text() == "not committed\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("order-desk", "Order Desk"),
+        ("ordersAPI", "OrdersAPI"),
+        ("été_2026", "Été 2026"),
+        ("tmp8fk2", "My Service"),
+        ("-", "My Service"),
+        ("x" * 101, "My Service"),
+    ],
+)
+def test_a_service_is_called_as_its_folder_unless_it_is_named(
+    template: Path, tmp_path: Path, folder: str, name: str
+) -> None:
+    to = tmp_path / folder
+    copied = copier.run_copy(str(template), to, vcs_ref=WORK, defaults=True, pretend=True)
+    assert copied.answers.combined["project_name"] == name
+
+
+def test_a_service_in_the_folder_of_the_caller_is_called_as_that(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "order-desk").mkdir()
+    monkeypatch.chdir(tmp_path / "order-desk")
+    assert copy(str(template), Path())["project_name"] == "Order Desk"
+
+
+def test_a_service_does_not_have_the_name_of_a_package_that_it_needs(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    """uv would not install it."""
+    named = rendered(tmp_path / "named", project_name="FastAPI")
+    other = rendered(tmp_path / "other", project_name="FastAPI 2")
+    packages = (TOP / "template" / "_answers" / "packages.txt").read_text().split()
+    needed = {name for driver in DRIVERS for name in requirements(rendered, tmp_path, driver)}
+    assert [package_name(named), package_name(other)] == ["fastapi-service", "fastapi-2"]
+    assert needed - {*packages} == set()
+
+
+def requirements(rendered: Rendered, folder: Path, driver: str) -> Iterator[str]:
+    project = rendered(folder / driver, driver=driver)
+    tables = tomllib.loads((project / "pyproject.toml").read_text())
+    for each in [*tables["project"]["dependencies"], *tables["dependency-groups"]["dev"]]:
+        yield re.split(r"[^\w-]", each)[0]
+
+
+def package_name(project: Path) -> str:
+    return str(tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"])
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -194,7 +245,9 @@ def parse(file: Path) -> None:
         parsers[file.suffix](file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("module", ["driver", "plans", "server"])
+@pytest.mark.parametrize(
+    "module", ["driver", "health_checks", "plans", "server", "server_facts", "sick_database"]
+)
 def test_all_drivers_offer_the_same_names(module: str) -> None:
     names = [exported(TOP / "template" / "_drivers" / name / f"{module}.py") for name in DRIVERS]
     assert all(first == second for first, second in pairwise(names))

@@ -79,6 +79,13 @@ def test_texts_are_judged_as_copier_judges_them(work: Path) -> None:
             assert texts >= set(KEPT)
 
 
+def test_no_help_is_cut_off_by_a_terminal_of_eighty_columns(work: Path) -> None:
+    asked = [each for each in questions(work).values() if "help" in each]
+    lines = [line for each in asked for line in (each["help"], *each.get("choices", ()))]
+    assert [line for line in lines if len(line) > 76] == []
+    assert len(asked) >= 6
+
+
 @pytest.mark.parametrize("change", [*BROKEN, *KEEPING])
 def test_a_question_that_takes_less_is_found(work: Path, tmp_path: Path, change: str) -> None:
     path, old, new, *expected = (BROKEN | KEEPING)[change]

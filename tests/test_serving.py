@@ -1,6 +1,9 @@
 """A newcomer's first minutes: migrate, start, look whether it answers."""
 
+import os
+import pty
 import re
+import select
 import shlex
 import subprocess
 import time
@@ -14,7 +17,7 @@ import pytest
 
 from tests.conftest import Rendered
 from tests.documents import snippets
-from tests.project import Virtualenv, arguments, environment, free_port, run
+from tests.project import Virtualenv, arguments, environment, free_port, run, stop
 from tests.repository import git
 
 STARTUP_SECONDS = 60
@@ -144,7 +147,45 @@ def test_a_service_without_its_tables_is_alive_and_says_what_to_run(
     with serving(project, virtualenv(project)) as service:
         assert service.client.get("/health/live").status_code == 200
         assert service.client.get("/health/ready").status_code == 503
-        assert "alembic upgrade head" in service.log()
+        assert "app db upgrade" in service.log()
+
+
+def test_the_log_is_for_people_in_a_terminal_under_the_reloader(
+    rendered: Rendered, virtualenv: Virtualenv, tmp_path: Path
+) -> None:
+    project = rendered(tmp_path / "project")
+    variables = {"NO_COLOR": "", "FORCE_COLOR": "", **virtualenv(project)}
+    terminal, of_the_program = pty.openpty()
+    with subprocess.Popen(
+        arguments(f"uv run fastapi dev --port {free_port()}"),
+        cwd=project,
+        env=environment(variables),
+        stdin=of_the_program,
+        stdout=of_the_program,
+        stderr=of_the_program,
+        start_new_session=True,
+    ) as process:
+        try:
+            line = read_line_with(terminal, b"Not ready: The database is at revision none")
+        finally:
+            stop(process)
+            os.close(terminal)
+            os.close(of_the_program)
+    assert b"\x1b[" in line
+    assert b'"event"' not in line
+
+
+def read_line_with(terminal: int, text: bytes) -> bytes:
+    """Waits for the line that has the text, and returns it."""
+    deadline = time.monotonic() + STARTUP_SECONDS
+    printed = b""
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            printed += os.read(terminal, 4096)
+        for line in printed.splitlines(keepends=True):
+            if text in line and line.endswith(b"\n"):
+                return line
+    pytest.fail(f"Not printed: {text!r}, but:\n{printed.decode()}")
 
 
 @pytest.mark.parametrize("driver", DOWN)

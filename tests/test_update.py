@@ -59,7 +59,7 @@ def test_the_command_updates_with_and_without_tags(
     git("reset", "--quiet", "--hard", RELEASES[version], cwd=clone)
     if tags == "always":
         git("tag", f"v{version}", cwd=clone)
-    copier_command(tmp_path, f"copy --defaults {clone} {project}")
+    copier_command(tmp_path, f"copy --defaults --data project_name=Ours {clone} {project}")
     git("init", "--quiet", cwd=project)
     commit(project)
 
@@ -68,7 +68,7 @@ def test_the_command_updates_with_and_without_tags(
     assert '"update_available": true' in news
     copier_command(project, "update --defaults")
     assert not CONFLICT.search(git("status", "--porcelain", cwd=project))
-    copier_command(tmp_path, f"copy --defaults {clone} {tmp_path / 'fresh'}")
+    copier_command(tmp_path, f"copy --defaults --data project_name=Ours {clone} fresh")
     git("init", "--quiet", cwd=tmp_path / "fresh")
     assert not_owned(project) == not_owned(tmp_path / "fresh")
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.core.command_line.recordings import find_route
+from app.core.command_line.analyzing.recordings import find_route
 from tests.recording import recorded
 
 FILE = Path(__file__).with_suffix(".txt")

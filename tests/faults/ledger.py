@@ -84,7 +84,7 @@ class Ledger:
             finally:
                 stops.set()
 
-    async def recovered(self, *, seconds: float = 2.0) -> float:
+    async def recovered(self, *, seconds: float = 5.0) -> float:
         """Waits until a write and a read succeed; returns after how many seconds they did."""
         began = time.monotonic()
         while time.monotonic() < began + seconds:

@@ -79,7 +79,8 @@ def command(project: Path, variables: Mapping[str, str], port: int) -> list[str]
     options[options.index("--host") + 1] = "127.0.0.1"
     options[options.index("--port") + 1] = str(port)
     folder = variables["UV_PROJECT_ENVIRONMENT"]
-    return [f"{folder}/bin/{program}", *options, "--workers", "2"]
+    # Uvicorn would close an idle connection after 5 seconds, perhaps while a request is sent.
+    return [f"{folder}/bin/{program}", *options, "--workers", "2", "--timeout-keep-alive", "60"]
 
 
 def start(
@@ -105,8 +106,7 @@ async def serving(
     log = project.with_suffix(".log")
     own = environment({**variables, **TIMEOUTS, **settings, "DATABASE_URL": written(url)})
     process = start(command(project, variables, port), project, own, log)
-    # Shorter than Uvicorn keeps a connection, which would be closed while a request is sent.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=2)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     try:
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", timeout=30, limits=limits, trust_env=False

@@ -59,6 +59,7 @@ __all__ = [
     "insert_many",
     "is_in_transaction",
     "is_useless",
+    "lacks_table_or_column",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -110,6 +111,7 @@ NO_SUCH_DATABASE = 1049
 DEADLOCK = 1213
 READ_ONLY = {1290, 1792, 1836}  # the server, by an option; the session; the server
 WRONG_VALUE = 1366
+UNKNOWN_NAMES = {1146, 1054}  # a table, a column
 YEAR_SECONDS = 31_536_000
 ROWS_IN_STATEMENT = 1000  # aiomysql writes their SQL without leaving the event loop to others
 FAILURES = {
@@ -409,6 +411,11 @@ def failure_of(error: DBAPIError) -> Failure | None:
     if error.connection_invalidated or isinstance(cause, OSError):
         return Failure.UNAVAILABLE
     return None
+
+
+def lacks_table_or_column(error: DBAPIError) -> bool:
+    """Return whether a statement names a table or a column that does not exist."""
+    return next(iter(error.driver_exception.args), None) in UNKNOWN_NAMES
 
 
 def details_of(error: DBAPIError) -> dict[str, str]:

@@ -9,7 +9,7 @@ from sqlalchemy import Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.plan_steps import Parameters, Plan, Step, UnexplainedError
+from app.core.command_line.analyzing.plan_steps import Parameters, Plan, Step, UnexplainedError
 
 __all__ = [
     "ASSUME_LARGE",

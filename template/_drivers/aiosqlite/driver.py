@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ __all__ = [
     "insert_many",
     "is_in_transaction",
     "is_useless",
+    "lacks_table_or_column",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -71,6 +73,7 @@ STREAM_OPTIONS: dict[str, Any] = {}
 
 URL_OPTIONS: dict[str, type | tuple[str, ...]] = {"synchronous": ("full", "normal")}
 
+UNKNOWN_NAME = re.compile(r"no such (table|column): |table \S+ has no column named ")
 # The beginnings of SQLite's own names for its errors.
 FAILURES = {
     "SQLITE_CONSTRAINT_UNIQUE": Failure.DUPLICATE,
@@ -266,6 +269,11 @@ def failure_of(error: DBAPIError) -> Failure | None:
         if name.startswith(beginning):
             return failure
     return None
+
+
+def lacks_table_or_column(error: DBAPIError) -> bool:
+    """Return whether a statement names a table or a column that does not exist."""
+    return UNKNOWN_NAME.match(str(error.driver_exception)) is not None
 
 
 def details_of(error: DBAPIError) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.plan_steps import Parameters, Plan, Step
+from app.core.command_line.analyzing.plan_steps import Parameters, Plan, Step
 
 __all__ = [
     "ASSUME_LARGE",

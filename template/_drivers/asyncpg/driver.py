@@ -37,6 +37,7 @@ __all__ = [
     "insert_many",
     "is_in_transaction",
     "is_useless",
+    "lacks_table_or_column",
     "migration_lock",
     "partial_index",
     "prepare",
@@ -90,6 +91,7 @@ MIGRATION_LOCK = 4_170_317_043_816_170_317  # any number that no other lock in t
 MIGRATION_LOCK_SECONDS = 300.0
 
 READ_ONLY = "25006"
+UNKNOWN_NAMES = {"42P01", "42703"}  # a table, a column
 FAILURES = {
     "23505": Failure.DUPLICATE,
     "23P01": Failure.DUPLICATE,
@@ -299,6 +301,11 @@ def failure_of(error: DBAPIError) -> Failure | None:
     if error.connection_invalidated or isinstance(cause, OSError) or code.startswith("08"):
         return Failure.UNAVAILABLE
     return None
+
+
+def lacks_table_or_column(error: DBAPIError) -> bool:
+    """Return whether a statement names a table or a column that does not exist."""
+    return getattr(cause_of(error), "sqlstate", None) in UNKNOWN_NAMES
 
 
 def details_of(error: DBAPIError) -> dict[str, str]:

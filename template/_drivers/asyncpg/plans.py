@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line.plan_steps import Parameters, Plan, Step
+from app.core.command_line.analyzing.plan_steps import Parameters, Plan, Step
 
 __all__ = [
     "ASSUME_LARGE",

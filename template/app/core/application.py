@@ -14,7 +14,9 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from app.core import health, responses
 from app.core.database import Database
+from app.core.documentation import serve_documentation
 from app.core.headers import send_securely
+from app.core.index import Index
 from app.core.limits import HeaderLimit, HostLimit
 from app.core.logs import RequestLog, configure_logs
 from app.core.openapi import document_problems
@@ -24,6 +26,10 @@ from app.core.settings import CoreSettings
 from app.core.shutdown import delayed_shutdown
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+NOT_IN_ITS_FOLDER = (
+    "The service runs in its folder only, beside pyproject.toml and migrations/: start it there, or"
+    " install it from there by `uv sync` or `pip install --editable .`."
+)
 
 
 class Service(FastAPI):
@@ -80,15 +86,15 @@ def create_application(
             await app.state.readiness.close()
             await database.dispose()
 
-    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
+    project = tomllib.loads(find_pyproject().read_text(encoding="utf-8"))
     app = Service(
         title=project["tool"]["service"]["title"],
         version=project["project"]["version"],
         description=project["project"]["description"],
         lifespan=run,
         redirect_slashes=False,  # the redirect would go to the host that the caller names
-        docs_url="/docs" if settings.docs_enabled else None,
-        redoc_url="/redoc" if settings.docs_enabled else None,
+        docs_url=None,  # see `serve_documentation`
+        redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
     )
     app.state.settings = settings
@@ -97,7 +103,10 @@ def create_application(
     app.router.max_body_size = settings.max_body_bytes
     app.include_router(health.router)
     app.include_router(router)
+    if settings.docs_enabled:
+        serve_documentation(app)
     flatten(app)
+    app.router.default = Index(app, app.router.default)
     app.router.middleware_stack = RouteTable(app.router)
     if settings.allowed_hosts or settings.is_public:
         app.add_middleware(HostLimit, hosts=settings.allowed_hosts)
@@ -107,6 +116,13 @@ def create_application(
     app.add_middleware(RequestLog)
     responses.handle_errors(app)
     return app
+
+
+def find_pyproject() -> Path:
+    """Return the path of `pyproject.toml`, or exit with a sentence if only `app` was installed."""
+    if not PYPROJECT.exists():
+        raise SystemExit(NOT_IN_ITS_FOLDER)
+    return PYPROJECT
 
 
 def tune_garbage_collection() -> None:

@@ -8,24 +8,41 @@ import typer
 
 from app.core.command_line.database import database
 from app.core.command_line.domains import WithDomains
-from app.core.command_line.output import INTERRUPTED, describe_invalid, fail, load_settings, run
+from app.core.command_line.new import new
+from app.core.command_line.output import (
+    INTERRUPTED,
+    MARKUP_MODE,
+    describe_invalid,
+    fail,
+    load_settings,
+    run,
+)
+from app.core.command_line.purging import purge_command
+from app.core.command_line.routes import routes_command
 
 __all__ = ["command_line", "data"]
 
-# Do not show the values of variables in tracebacks: a URL may contain a password.
 command_line = typer.Typer(
-    cls=WithDomains, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=WithDomains,
+    no_args_is_help=True,
+    add_completion=False,
+    # Do not show the values of variables in tracebacks: a URL may contain a password.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=MARKUP_MODE,
 )
 data = typer.Typer(no_args_is_help=True, help="Work with all data of the service.")
 command_line.add_typer(database, name="db")
 command_line.add_typer(data, name="data")
+command_line.add_typer(new, name="new")
+command_line.command("routes")(routes_command)
+command_line.command("purge")(purge_command)
 
 
 @command_line.command("check")
 def check_command() -> None:
-    """Check that the settings are valid, and safe for where the service runs.
+    """Check that the settings are valid and safe.
 
-    With others, the service does not start.
+    With others, the service does not start where it runs.
     """
     from pydantic import ValidationError
 
@@ -61,9 +78,10 @@ def copy_command(
         bool, typer.Option("--ignore-unknown-tables", help="Leave out tables without a model.")
     ] = False,
 ) -> None:
-    """Copy all rows to another database, of the same kind or another, and verify the copy.
+    """Copy all rows to another database, and verify the copy.
 
-    Create the tables of the target first: alembic upgrade head. The source is not changed.
+    It may be of another kind. Create its tables first: alembic upgrade head. The source is not
+    changed.
     """
     if resume and replace:
         fail("Use either --resume or --replace: the first keeps rows that the second deletes.")
@@ -92,7 +110,7 @@ def purge_answers_command(
         int, typer.Option("--hours", min=1, max=87_600, help="The age of what is deleted.")
     ] = 24,
 ) -> None:
-    """Delete the stored answers to requests with an Idempotency-Key.
+    """Delete old answers to requests with an Idempotency-Key.
 
     A request that is repeated later than that is executed again.
     """

@@ -17,6 +17,7 @@ class Failure(Enum):
     BUSY = 503, "Other requests are changing the same records."
     TIMEOUT = 503, "The database did not answer in time."
     UNAVAILABLE = 503, "The database cannot be reached."
+    OUTDATED = 503, "The database does not have the newest tables yet."
 
     def __init__(self, status: int, detail: str) -> None:
         self.status = status

@@ -63,12 +63,21 @@ class Readiness:
         self.timeout = timeout
         self.known, self.newest = read_revisions(VERSIONS)
         self.pending: asyncio.Task[str | None] | None = None
+        self.lacks_revisions = False
         self.is_shutting_down = False
 
     async def check(self) -> str | None:
         """Return why the service is not ready and how to fix it, or `None` if it is ready."""
         if self.is_shutting_down:
             return "The service is shutting down."
+        return await self._ask_once()
+
+    async def find_missing_revisions(self) -> str | None:
+        """Return which revisions a database lacks, or `None` if it cannot be asked now."""
+        reason = await self._ask_once()
+        return reason if self.lacks_revisions else None
+
+    async def _ask_once(self) -> str | None:
         if self.pending is None or self.pending.done():
             self.pending = asyncio.create_task(self._ask())
         # Not `wait_for`: closing an unresponsive connection can take longer than the timeout.
@@ -87,6 +96,7 @@ class Readiness:
             await asyncio.wait({self.pending}, timeout=self.timeout)
 
     async def _ask(self) -> str | None:
+        self.lacks_revisions = False
         for name, engine in self.engines.items():
             if reason := await self._ask_one(name, engine):
                 return reason
@@ -105,9 +115,10 @@ class Readiness:
         # An unknown revision is newer: the database is migrated before the new code is deployed.
         if found == self.newest or found - self.known:
             return None
+        self.lacks_revisions = True
         return (
             f"The {name} is at revision {', '.join(sorted(found)) or 'none'}, the service needs "
-            f"{', '.join(sorted(self.newest))}. Run: alembic upgrade head"
+            f"{', '.join(sorted(self.newest))}. Run: uv run app db upgrade"
         )
 
 

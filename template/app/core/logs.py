@@ -82,7 +82,11 @@ def configure_logs(*, level: str, json: bool | None) -> None:
         with_traceback,
         redact,
         escape_texts,
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(
+            colors=has_colors(),
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        ),
     ]
     if json:
         lines = [with_traceback, redact, structlog.processors.JSONRenderer()]
@@ -108,6 +112,15 @@ def configure_logs(*, level: str, json: bool | None) -> None:
         library.handlers = []
         library.propagate = name != "uvicorn.access"  # our own line has more details
     logging.getLogger("uvicorn.error").addFilter(is_not_logged_here)
+    # Without a handler, SQLAlchemy would add its own for DATABASE_ECHO: each statement came twice.
+    logging.getLogger("sqlalchemy.engine.Engine").handlers = [logging.NullHandler()]
+
+
+def has_colors() -> bool:
+    """Return whether text is colored: on a terminal, unless NO_COLOR or FORCE_COLOR is set."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stderr.isatty()
 
 
 def drop_colors(

@@ -3,6 +3,7 @@
 import enum
 import uuid
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Enum,
     Index,
     MetaData,
+    Numeric,
     String,
     Table,
     Text,
@@ -149,10 +151,12 @@ class Record(UuidKey, Timestamps, Base):
 
 # Column types by meaning: `full_name: Mapped[Name]`.
 Name = Annotated[str, mapped_column(String(200))]
+ShortText = Name
 LongText = Annotated[str, mapped_column(Text)]
 Cents = Annotated[int, mapped_column(BigInteger)]
+Amount = Annotated[Decimal, mapped_column(Numeric(12, 2))]
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
     """Return an index of the rows that match `where`, or of all rows if that is not supported."""
-    return Index(name, *columns, **driver.partial_index(where))
+    return Index(name, *columns, info={"where": where}, **driver.partial_index(where))

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from app.core import driver, errors
 from app.core.errors import AppError
+from app.core.failures import Failure
 from app.core.logs import add_to_request_log
 from app.core.registry import fields_of
 from app.core.schemas import name_fields
@@ -156,6 +157,10 @@ def allowed_methods(request: Request) -> set[str]:
 async def respond_to_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
     failure = driver.failure_of(error)
+    readiness = request.app.state.readiness
+    if driver.lacks_table_or_column(error) and (reason := await readiness.find_missing_revisions()):
+        failure = Failure.OUTDATED
+        add_to_request_log(request, reason=reason)
     if failure is not None:
         add_to_request_log(request, error=failure.name)
     details = driver.details_of(error)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,14 +13,17 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 MAX_TEXT_BYTES = 65_535
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+AMOUNT = r"-?[0-9]{1,10}(\.[0-9]{1,2})?"  # what NUMERIC(12, 2) can hold
 # These need no check by the library. A test compares the two.
 PLAIN_LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-zA-Z0-9_+-]+(\.[a-zA-Z0-9_+-]+)*", re.ASCII)
 
@@ -45,6 +49,18 @@ def to_utc(value: datetime) -> datetime:
         raise PydanticCustomError("instant", "must be within the years 1 to 9999 in UTC") from None
 
 
+def refuse_numbers(value: Any) -> Any:
+    """Accept a decimal number as text only: many clients read a number of JSON as a float."""
+    if isinstance(value, Decimal) or (isinstance(value, str) and re.fullmatch(AMOUNT, value)):
+        return value
+    raise PydanticCustomError("amount", "must be a decimal number as a text, such as 10.50")
+
+
+def to_cents(value: Decimal) -> Decimal:
+    """Return the number with two decimal places, as a column does, and zero without a sign."""
+    return value.quantize(Decimal("0.01")) + 0
+
+
 @lru_cache(10_000)
 def check_domain(domain: str) -> str:
     """Return the domain as the library writes it. The library takes 0.1 ms for an address."""
@@ -68,6 +84,7 @@ PlainText = Annotated[
     str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unstorable)
 ]
 Name = Annotated[PlainText, StringConstraints(min_length=1, max_length=200)]
+ShortText = Name
 LongText = Annotated[
     PlainText,
     StringConstraints(min_length=1, max_length=20_000),
@@ -87,6 +104,15 @@ Email = Annotated[
 ]
 Instant = Annotated[AwareDatetime, AfterValidator(to_utc)]
 Cents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000_000)]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(refuse_numbers),
+    AfterValidator(to_cents),
+    WithJsonSchema({"type": "string", "pattern": f"^{AMOUNT}$", "examples": ["10.50"]}),
+]
+# What columns of the types INTEGER and BIGINT can hold.
+Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 
 
 def optional(**options: Any) -> Any:

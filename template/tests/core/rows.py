@@ -23,6 +23,7 @@ class Rows:
         self.random = random.Random(0)
         self.keys: list[Any] = []
         self.by_name: dict[str, list[Any]] = {}
+        self.by_table: dict[str, list[Any]] = {}
 
     async def read(self) -> None:
         """Note all primary keys, and values by the name of their column, or of those that refer."""
@@ -44,11 +45,16 @@ class Rows:
         }
         self.keys = [value for values in keys.values() for value in values]
         self.by_name = {**columns, **references}
+        self.by_table = {column.table.name: values for column, values in keys.items()}
 
-    def choose(self, name: str, value: Any) -> Any:
-        """Return the value of a row for a parameter or a field that refers to one."""
+    def choose(self, name: str, value: Any, collection: str = "") -> Any:
+        """Return the value of a row for a parameter or a field that refers to one.
+
+        In the path `/invoices/{invoice_id}`, the collection is `invoices`.
+        """
         is_key = isinstance(value, str) and UUID.fullmatch(value)
-        known = self.by_name.get(name) or (self.keys if is_key else [])
+        keys = self.by_table.get(collection) or self.keys
+        known = self.by_name.get(name) or (keys if is_key else [])
         if not known or self.random.random() < 0.1:
             return value
         chosen = self.random.choice(known)
@@ -65,7 +71,9 @@ class Rows:
 
     def refer(self, case: Request) -> Request:
         for name, value in (case.path_parameters or {}).items():
-            case.path_parameters[name] = quote(str(self.choose(name, value)), safe="%")
+            before = case.path.partition(f"/{{{name}}}")[0].rpartition("/")[2]
+            chosen = self.choose(name, value, before.replace("-", "_"))
+            case.path_parameters[name] = quote(str(chosen), safe="%")
         for name, value in (case.query or {}).items():
             case.query[name] = self.choose(name, value)
         case.body = self.fill(case.body)

@@ -27,8 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typer.testing import CliRunner, Result
 
 from app.core import direct
-from app.core.command_line.analysis import Options, analyze
-from app.core.command_line.findings import (
+from app.core.command_line.analyzing.analysis import Options, analyze
+from app.core.command_line.analyzing.findings import (
     FULL_SCAN,
     JOIN,
     REPEATED,
@@ -38,10 +38,10 @@ from app.core.command_line.findings import (
     Gain,
     merge,
 )
-from app.core.command_line.plans import as_driver_sql
-from app.core.command_line.proposals import Proposal, unindexed_foreign_keys
-from app.core.command_line.queries import read_query, shorten
-from app.core.command_line.recordings import (
+from app.core.command_line.analyzing.plans import as_driver_sql
+from app.core.command_line.analyzing.proposals import Proposal, unindexed_foreign_keys
+from app.core.command_line.analyzing.queries import read_query, shorten
+from app.core.command_line.analyzing.recordings import (
     STATEMENTS_FILE,
     Statement,
     as_line,

@@ -1,5 +1,6 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import application
 from app.core.application import create_application
+from app.core.commands import command_line
 from app.core.database import Database, DatabaseDep, SessionDep
 from app.core.settings import CoreSettings
 from tests.core import lab
@@ -95,6 +98,22 @@ async def test_work_after_a_response_needs_a_session_of_its_own(
         assert (await client.post("/work")).status_code == 202
 
     assert await session.scalar(select(lab.LabShelf.name)) == "The shelf"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda: create_application(lab.router, CoreSettings()),
+        lambda: command_line(["db", "upgrade"]),
+    ],
+)
+def test_a_service_that_was_installed_without_its_folder_says_so_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start: Callable[[], object]
+) -> None:
+    monkeypatch.setattr(application, "PYPROJECT", tmp_path / "pyproject.toml")
+
+    with pytest.raises(SystemExit, match=r"^The service runs in its folder only, .*editable"):
+        start()
 
 
 def idle_connections(app: FastAPI) -> int:

@@ -47,7 +47,7 @@ async def test_a_database_that_was_not_migrated_is_reported(
         await readiness.report()
     await database.dispose()
 
-    assert "at revision none, the service needs b. Run: alembic upgrade head" in caplog.text
+    assert "at revision none, the service needs b. Run: uv run app db upgrade" in caplog.text
 
 
 async def test_the_line_of_the_request_says_why_the_service_is_not_ready(

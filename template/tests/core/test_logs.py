@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from app.core.database import Database
 from app.core.logs import JsonHandler, configure_logs, is_not_logged_here
-from tests.core.conftest import ReadLog
+from tests.core.conftest import LabApp, ReadLog
 
 
 async def test_a_request_has_an_id(client: AsyncClient) -> None:
@@ -114,6 +114,52 @@ def test_logs_are_for_people_on_a_terminal_only_unless_asked_for(
     logging.getLogger("a.library").warning("Beware")
 
     assert capsys.readouterr().err.startswith("{") == is_json
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "colored"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+        ({"NO_COLOR": "", "FORCE_COLOR": ""}, True, True),
+    ],
+)
+def test_text_is_colored_on_a_terminal_unless_the_environment_says_otherwise(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    terminal: bool,
+    colored: bool,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    configure_logs(level="INFO", json=False)
+    logging.getLogger("a.library").warning("Beware")
+
+    assert ("\x1b[" in capsys.readouterr().err) == colored
+
+
+@pytest.mark.parametrize("path", ["/lab/shelves", "/lab/shelves/primary"])
+async def test_a_statement_is_logged_once_and_in_the_format_of_the_log(
+    client_with: LabApp, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    async with client_with(database_echo=True, log_json=True) as (client, _):
+        await client.get("/health/ready")
+        capsys.readouterr()
+        await client.get(path)
+        await client.post("/lab/shelves", json={"name": "one"})
+
+    printed = capsys.readouterr()
+    events = [json.loads(line)["event"] for line in printed.err.splitlines()]
+    assert len([each for each in events if each.startswith("SELECT count")]) == 1
+    assert len([each for each in events if each.startswith("INSERT INTO lab_shelves")]) == 1
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[31m", "\r", "\n", "\x7f", "\x9b2J", "\u202e"])

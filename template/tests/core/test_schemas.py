@@ -1,12 +1,14 @@
 import random
+from decimal import Decimal
 
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.schemas import Email
+from app.core.schemas import Amount, Email
 
 ADDRESS: TypeAdapter[str] = TypeAdapter(Email)
+AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 
 LONG_DOMAIN = ".".join(["x" * 63, "y" * 63, "z" * 63, "a" * 54, "com"])  # 250 characters
 
@@ -126,3 +128,25 @@ def test_addresses_of_any_form_are_accepted_and_written_as_the_library_does() ->
 
     assert different == []
     assert number_accepted > 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "amount"),
+    [
+        ("10.50", "10.50"),
+        ("10.5", "10.50"),
+        ("-7", "-7.00"),
+        ("-0.00", "0.00"),
+        ("9999999999.99", "9999999999.99"),
+    ],
+)
+def test_an_amount_is_a_text_and_has_two_decimal_places(sent: str, amount: str) -> None:
+    assert str(AMOUNT.validate_python(sent)) == amount
+
+
+@pytest.mark.parametrize(
+    "sent", [10.5, 10, True, None, "", "1e3", "NaN", "1.005", "10000000000.00", "\u0661", "1.00\n"]
+)
+def test_what_a_column_of_amounts_cannot_hold_exactly_is_refused(sent: object) -> None:
+    with pytest.raises(ValidationError, match="must be a decimal number as a text"):
+        AMOUNT.validate_python(sent)

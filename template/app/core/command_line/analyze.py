@@ -19,8 +19,8 @@ from app.core.command_line.output import (
 )
 
 if TYPE_CHECKING:
-    from app.core.command_line.findings import Report
-    from app.core.command_line.recordings import Statement
+    from app.core.command_line.analyzing.findings import Report
+    from app.core.command_line.analyzing.recordings import Statement
 
 # Tests of the template, whose endpoints are not the service's.
 LEFT_OUT = ("--ignore=tests/core", "--ignore=tests/data_copy")
@@ -65,7 +65,7 @@ def analyze_command(
     """
     from alembic.util import CommandError
 
-    from app.core.command_line.analysis import Options, analyze
+    from app.core.command_line.analyzing.analysis import Options, analyze
 
     settings = load_settings()
     if prove and settings.is_public:
@@ -84,8 +84,12 @@ def analyze_command(
 def read_statements(
     recording: Path | None, *, from_tests: bool, sql: list[str]
 ) -> "list[Statement]":
-    from app.core.command_line import plans
-    from app.core.command_line.recordings import STATEMENTS_FILE, Statement, read_recording
+    from app.core.command_line.analyzing import plans
+    from app.core.command_line.analyzing.recordings import (
+        STATEMENTS_FILE,
+        Statement,
+        read_recording,
+    )
 
     if recording is None and not from_tests and not sql:
         raise typer.BadParameter("Name a FILE, or use --from-tests or --sql.")
@@ -119,7 +123,7 @@ def read_file(file: Path) -> str:
 
 def record_tests() -> str:
     """Run the tests of the service, and return what they recorded. Their output is on stderr."""
-    from app.core.command_line.recordings import STATEMENTS_FILE
+    from app.core.command_line.analyzing.recordings import STATEMENTS_FILE
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "statements")
@@ -136,7 +140,7 @@ def record_tests() -> str:
 def print_report(report: "Report", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from app.core.command_line import report as reports
+    from app.core.command_line.analyzing import report as reports
 
     if as_json:
         show_json(reports.as_json(report))

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from app import domains
+from app.core.command_line.output import MARKUP_MODE, fail
 
 
 class WithDomains(TyperGroup):
@@ -29,29 +30,30 @@ class WithDomains(TyperGroup):
         return load_commands(cmd_name) if cmd_name in find_domains() else None
 
 
-def find_domains() -> list[str]:
-    """Return the names of the domains that have commands."""
+def find_domains(module: str = "commands") -> list[str]:
+    """Return the names of the domains that have this module."""
     names = sorted(each.name for each in iter_modules(domains.__path__) if each.ispkg)
-    return [name for name in names if find_spec(f"app.domains.{name}.commands") is not None]
+    return [name for name in names if find_spec(f"app.domains.{name}.{module}") is not None]
 
 
 def load_commands(name: str) -> Any:
     """Return the group of a domain. If its file has an error, the group only says so."""
+    parent = typer.Typer(add_completion=False, rich_markup_mode=MARKUP_MODE)
     try:
-        command = get_command(import_module(f"app.domains.{name}.commands").commands)
+        parent.add_typer(import_module(f"app.domains.{name}.commands").commands, name=name)
+        parent_group: Any = get_command(parent)
+        return parent_group.commands[name]
     except Exception as error:  # noqa: BLE001 - whatever the file raises must not stop `app db`
-        command = get_command(broken(name, error))
-    command.name = name
-    return command
+        return broken(name, error)
 
 
-def broken(name: str, error: Exception) -> typer.Typer:
+def broken(name: str, error: Exception) -> Any:
     message = f"app/domains/{name}/commands.py cannot be used: {type(error).__name__}: {error}"
-    commands = typer.Typer(help=message, invoke_without_command=True)
+    commands = typer.Typer(add_completion=False, rich_markup_mode=MARKUP_MODE)
+    any_words = {"ignore_unknown_options": True, "allow_extra_args": True}
 
-    @commands.callback(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    @commands.command(name, help=message, context_settings=any_words)
     def _fail() -> None:
-        typer.echo(message, err=True)
-        raise typer.Exit(1)
+        fail(message)
 
-    return commands
+    return get_command(commands)

@@ -16,7 +16,7 @@ def upgrade_command(
         str, typer.Argument(help="A revision, or a number of revisions such as +1.")
     ] = "head",
 ) -> None:
-    """Create and change the tables: run the revisions that the database does not have yet."""
+    """Create and change the tables: run the new revisions."""
     run_alembic(lambda command, config: command.upgrade(config, revision))
 
 
@@ -29,7 +29,10 @@ def downgrade_command(
         bool, typer.Option("--yes", help="Do not ask, where ENVIRONMENT is not development.")
     ] = False,
 ) -> None:
-    """Go back to an older revision. What newer ones created is deleted, with its data."""
+    """Go back to an older revision, and delete data.
+
+    The tables and columns that newer revisions have created are deleted, with their data.
+    """
     if load_settings().is_public and not yes:
         typer.confirm(
             "This deletes tables or columns, with their data. Go on?", abort=True, err=True
@@ -44,9 +47,9 @@ def revision_command(
         bool, typer.Option("--empty", help="Do not compare models and tables: write it by hand.")
     ] = False,
 ) -> None:
-    """Write a new revision from the difference between the models and the tables. Review it.
+    """Write a revision from what differs. Review it.
 
-    The database must be at the newest revision.
+    It compares the models with the tables. The database must be at the newest revision.
     """
     run_alembic(lambda command, config: command.revision(config, message, autogenerate=not empty))
 
@@ -65,7 +68,7 @@ def sql_command(
         bool, typer.Option("--downgrade", help="The SQL of a downgrade: it needs from:to.")
     ] = False,
 ) -> None:
-    """Print the SQL of revisions. Nothing is executed."""
+    """Print the SQL of revisions, and execute nothing."""
     run_alembic(
         lambda command, config: (command.downgrade if downgrade else command.upgrade)(
             config, revisions, sql=True
@@ -79,11 +82,12 @@ def run_alembic(call: Callable[[Any, Any], object]) -> None:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    from app.core.application import PYPROJECT
+    from app.core.application import find_pyproject
 
+    pyproject = find_pyproject()
     load_settings_of_the_database()
     try:
-        call(command, Config(toml_file=PYPROJECT))
+        call(command, Config(toml_file=pyproject))
     except CommandError as error:
         fail(str(error))
     except KeyboardInterrupt:

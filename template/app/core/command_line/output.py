@@ -1,11 +1,10 @@
 """What commands have in common: exit statuses, tables, progress, and errors in one sentence."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -14,7 +13,10 @@ T = TypeVar("T")
 FAILED = 1  # what was asked for failed, or an error was found
 WARNED = 3  # nothing worse than a warning was found; 2 is wrong usage
 INTERRUPTED = 130  # what a shell gives to Ctrl-C
+UNDONE = "Interrupted. What was not committed is undone."
 PROGRESS_AFTER_SECONDS = 2.0
+# Frames and colors in the help are for a terminal.
+MARKUP_MODE: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 WIDTH_WITHOUT_TERMINAL = 10_000  # lines are not wrapped there
 
 
@@ -42,12 +44,14 @@ def describe_invalid(error: Any) -> str:
     return "\n".join(f"{name.upper()}: {message}." for name, message in found)
 
 
-def run(work: Coroutine[Any, Any, T], settings: Any) -> T:
+def run(work: Coroutine[Any, Any, T], settings: Any, *, interrupted: str = UNDONE) -> T:
     """Run work that uses the database, and return its result.
 
-    Fail with one sentence if the database cannot be reached or refuses a statement. The settings
-    are those by which the work connects.
+    Fail with one sentence if the database cannot be reached or refuses a statement, or with
+    `interrupted` after Ctrl-C. The settings are those by which the work connects.
     """
+    import asyncio
+
     from sqlalchemy.exc import DBAPIError
 
     from app.core import driver
@@ -60,7 +64,7 @@ def run(work: Coroutine[Any, Any, T], settings: Any) -> T:
     except unusable as error:
         fail(explain(error, settings))
     except KeyboardInterrupt:
-        fail("Interrupted. What was not committed is undone.", INTERRUPTED)
+        fail(interrupted, INTERRUPTED)
 
 
 def show_table(*headings: str, rows: Iterable[Sequence[object]], right: Sequence[int] = ()) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.command_line import plans
-from app.core.command_line.findings import (
+from app.core.command_line.analyzing import plans
+from app.core.command_line.analyzing.findings import (
     FOREIGN_KEY,
     Finding,
     KnownTables,
@@ -22,11 +22,11 @@ from app.core.command_line.findings import (
     routes_of,
 )
 from app.core.command_line.output import progress_bar
-from app.core.command_line.plan_steps import Plan, UnexplainedError
-from app.core.command_line.proofs import prove_all, refusal
-from app.core.command_line.proposals import supports_reference, unindexed_foreign_keys
-from app.core.command_line.queries import read_query, shorten
-from app.core.command_line.recordings import EXPLAINED, Statement
+from app.core.command_line.analyzing.plan_steps import Plan, UnexplainedError
+from app.core.command_line.analyzing.proofs import prove_all, refusal
+from app.core.command_line.analyzing.proposals import supports_reference, unindexed_foreign_keys
+from app.core.command_line.analyzing.queries import read_query, shorten
+from app.core.command_line.analyzing.recordings import EXPLAINED, Statement
 from app.core.engine import create_engine
 from app.core.registry import import_models
 from app.core.settings import CoreSettings

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.core.command_line.plan_steps import Parameters
+from app.core.command_line.analyzing.plan_steps import Parameters
 
 STATEMENTS_FILE = "TEST_STATEMENTS_FILE"  # names the file to which the tests append
 FIELDS = {"route", "request", "statement", "parameters"}

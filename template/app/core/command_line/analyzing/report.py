@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.core.command_line import plans
-from app.core.command_line.findings import REPEATED, Finding, Gain, Report
-from app.core.command_line.queries import shorten
+from app.core.command_line.analyzing import plans
+from app.core.command_line.analyzing.findings import REPEATED, Finding, Gain, Report
+from app.core.command_line.analyzing.queries import shorten
 
 AT_ONCE = {
     "SELECT": "read all at once: selectinload, or one query with IN",

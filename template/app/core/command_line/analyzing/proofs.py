@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex
 
 from app.core import driver
-from app.core.command_line import plans
-from app.core.command_line.findings import Finding, Gain, Report
+from app.core.command_line.analyzing import plans
+from app.core.command_line.analyzing.findings import Finding, Gain, Report
 from app.core.command_line.output import progress_bar
-from app.core.command_line.plan_steps import Plan, UnexplainedError
-from app.core.command_line.proposals import Proposal
-from app.core.command_line.recordings import Statement
+from app.core.command_line.analyzing.plan_steps import Plan, UnexplainedError
+from app.core.command_line.analyzing.proposals import Proposal
+from app.core.command_line.analyzing.recordings import Statement
 from app.core.migrations import connect
 from app.core.settings import CoreSettings
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Table
 
-from app.core.command_line.plan_steps import Plan, Step
-from app.core.command_line.proposals import Proposal, propose
-from app.core.command_line.queries import Query, shorten
-from app.core.command_line.recordings import Statement
+from app.core.command_line.analyzing.plan_steps import Plan, Step
+from app.core.command_line.analyzing.proposals import Proposal, propose
+from app.core.command_line.analyzing.queries import Query, shorten
+from app.core.command_line.analyzing.recordings import Statement
 
 MOST_KEPT = 0.3  # if more of the rows match, an index does not help to find them
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.core.command_line.queries import Condition, Query
+from app.core.command_line.analyzing.queries import Condition, Query
 from app.core.models import Base
 
 NOT_INDEXED = (Text, JSON, LargeBinary)

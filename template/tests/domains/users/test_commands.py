@@ -1,0 +1,41 @@
+import asyncio
+from uuid import uuid4
+
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
+from typer.testing import CliRunner
+
+from app.core.commands import command_line
+from tests.domains.users.factories import create_deleted_user
+
+
+async def test_a_deleted_user_is_restored(client: AsyncClient, session: AsyncSession) -> None:
+    user = await create_deleted_user(session, days_ago=1)
+
+    words = ["users", "restore", str(user.id)]
+    result = await asyncio.to_thread(CliRunner().invoke, command_line, words)
+
+    assert result.stdout == f"Restored {user.email}.\n"
+    assert (await client.get(f"/users/{user.id}")).status_code == 200
+
+
+async def test_a_user_who_is_not_there_is_one_sentence(client: AsyncClient) -> None:
+    words = ["users", "restore", str(uuid4())]
+    result = await asyncio.to_thread(CliRunner().invoke, command_line, words)
+
+    assert result.exit_code == 1
+    assert result.stderr == "There is no user with this id.\n"
+
+
+async def test_users_who_were_deleted_long_ago_are_purged(
+    client: AsyncClient, session: AsyncSession
+) -> None:
+    await create_deleted_user(session, days_ago=31)
+    await create_deleted_user(session, days_ago=29)
+
+    result = await asyncio.to_thread(CliRunner().invoke, command_line, ["purge", "--days", "30"])
+
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["table", "purged", "kept"],
+        ["users", "1", "0"],
+    ]
