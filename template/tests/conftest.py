@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Start no workers for a file or a domain: to start them would take longer than the tests."""
-    if config.args_source is not pytest.Config.ArgsSource.ARGS or len(config.args) > 1:
+    if config.args_source is not pytest.Config.ArgsSource.ARGS or len(config.args) != 1:
         return None
     path = Path(config.args[0].partition("::")[0])
     return 0 if path.is_file() or path.resolve().parent.name == "domains" else None

@@ -73,7 +73,7 @@ class Readiness:
         return await self._ask_once()
 
     async def find_missing_revisions(self) -> str | None:
-        """Return which revisions a database lacks, or `None` if it cannot be asked now."""
+        """Return which revisions a database lacks. `None` if it lacks none, or cannot be asked."""
         reason = await self._ask_once()
         return reason if self.lacks_revisions else None
 

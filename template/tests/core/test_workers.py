@@ -13,6 +13,7 @@ from tests.conftest import pytest_xdist_auto_num_workers
         (["tests/domains/users/"], True),
         (["tests/core/test_workers.py"], True),
         (["tests/core/test_workers.py::test_few_tests_start_no_workers"], True),
+        ([], False),  # `pytest --help`
         (["tests/domains"], False),
         (["tests/core"], False),
         (["tests/domains/users", "tests/domains/orders"], False),
