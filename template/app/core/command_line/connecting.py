@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core import driver
-from app.core.command_line.reasons import explain
+from app.core.command_line.reasons import explain, public_address
 from app.core.command_line.server_facts import FACTS
 from app.core.database import Database
 from app.core.engine import Purpose, create_engine
@@ -46,8 +46,7 @@ async def ping(settings: CoreSettings) -> list[Report]:
 
 
 async def ping_one(settings: CoreSettings, name: str, url: URL, purpose: Purpose) -> Report:
-    address = url.set(username=None, password=None, query={})
-    report = Report(name, address.render_as_string())
+    report = Report(name, public_address(url))
     engine = create_engine(url, settings, purpose)
     try:
         report.facts = await read_facts(engine)

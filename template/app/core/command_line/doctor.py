@@ -25,7 +25,8 @@ def doctor_command(
 
     from app.core.command_line.examining.examination import NUMBER_OF_CHECKS, examine
     from app.core.command_line.examining.findings import exit_status
-    from app.core.command_line.examining.report import public_address, show_findings
+    from app.core.command_line.examining.report import show_findings
+    from app.core.command_line.reasons import public_address
 
     settings = load_settings()
     with progress_bar("Examining", NUMBER_OF_CHECKS) as advance:

@@ -14,13 +14,19 @@ from app.core.health import HOW_TO_START_IT
 
 def explain(error: BaseException, settings: Any, url: URL | None = None) -> str:
     """Return what is wrong, and what to do. `url` is that of the settings, unless it is given."""
-    address = (url or settings.primary_url).set(username=None, password=None, query={})
+    address = public_address(url or settings.primary_url)
     details = driver.details_of(error) if isinstance(error, DBAPIError) else {}
     cause = first_cause(error)
     reason = details.get("reason") or str(cause) or type(cause).__name__
     if isinstance(error, DBAPIError) and driver.failure_of(error) is None and error.statement:
         return f"{address} refused a statement: {reason}. {CURES.get(details['code'], '')}".strip()
     return f"{address} cannot be used: {reason}. {cure(cause, details.get('code', ''))}"
+
+
+def public_address(url: URL) -> str:
+    """Return where the database is, without the role, its password and options."""
+    address = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
+    return address.render_as_string()
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -35,12 +35,6 @@ def show_findings(findings: Sequence[Finding], examined: str) -> None:
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def public_address(url: URL) -> str:
-    """Return where the database is, without the role, its password and options."""
-    address = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
-    return address.render_as_string()
-
-
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Put together what has the same severity, check and reason. The order is kept."""
     order = list(dict.fromkeys(map(kind_of, findings)))
