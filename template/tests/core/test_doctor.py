@@ -28,10 +28,10 @@ from app.core.command_line.examining.findings import (
     unsafe_settings,
 )
 from app.core.command_line.examining.health_checks import CHECKS
-from app.core.command_line.reasons import public_address
 from app.core.command_line.examining.revision_checks import check_heads, check_revisions
 from app.core.command_line.examining.schema_checks import duplicate_indexes
 from app.core.command_line.examining.table_schemas import TableIndex, TableSchema
+from app.core.command_line.reasons import public_address
 from app.core.commands import command_line
 from app.core.database import Database
 from app.core.settings import CoreSettings

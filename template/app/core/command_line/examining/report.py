@@ -10,7 +10,6 @@ import typer
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.text import Text
-from sqlalchemy import URL
 
 from app.core.command_line.examining.findings import Finding, Severity
 from app.core.command_line.output import WIDTH_WITHOUT_TERMINAL
