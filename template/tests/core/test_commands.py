@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from app.core.command_line import domains
@@ -122,24 +123,6 @@ async def test_a_ping_reaches_each_database_of_the_settings(
     assert reports["service"]["problem"].startswith(f"{nowhere} cannot be used: ")
 
 
-async def test_a_database_that_is_behind_is_a_warning(
-    migrated: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "app.core.command_line.connecting.read_revisions", lambda _: ({"a", "b"}, {"b"})
-    )
-    monkeypatch.setattr("app.core.command_line.connecting.read_revision", read_old_revision)
-
-    result = await run("db", "ping")
-
-    assert result.exit_code == 3
-    assert "a, the code needs b: run `uv run app db upgrade`" in result.stdout
-
-
-async def read_old_revision(engine: object) -> set[str]:
-    return {"a"}
-
-
 @pytest.mark.parametrize("words", [["db", "ping"], ["purge", "--days", "1"], ["db", "upgrade"]])
 async def test_a_database_that_cannot_be_reached_is_one_sentence_without_a_secret(
     nowhere: str, words: list[str]
@@ -167,8 +150,14 @@ async def test_invalid_settings_are_a_sentence_each(
     assert "not-shown" not in result.stderr
 
 
-async def test_tables_and_models_are_compared(migrated: None) -> None:
+async def test_tables_are_migrated_and_compared_with_the_models(other: AsyncEngine) -> None:
+    assert (await run("db", "check")).exit_code == 1
+    assert (await run("db", "upgrade")).exit_code == 0
     assert (await run("db", "check")).exit_code == 0
+    assert (await run("db", "downgrade", "base")).exit_code == 0
+    ping = await run("db", "ping")
+    assert ping.exit_code == 3
+    assert "run `uv run app db upgrade`" in ping.stdout
 
 
 async def test_the_sql_of_revisions_is_printed_and_not_executed(nowhere: str) -> None:

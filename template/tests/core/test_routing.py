@@ -181,6 +181,7 @@ async def test_requests_are_answered_as_by_nested_routers(
         for router in routers:
             outside.include_router(router)
         ours, theirs = create_application(outside, settings), plain_application(*routers)
+        theirs.router.default = ours.router.default  # answers `/`
         async with (
             connect(ours, root_path=root_path) as our,
             connect(theirs, root_path=root_path) as their,
