@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import os
 import pty
 import re
@@ -32,17 +33,26 @@ FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.D
 
 @dataclass(frozen=True)
 class Picture:
-    """A command in a rendering on SQLite, and the SQL that prepares its database."""
+    """A command in a rendering on SQLite, and what prepares its database and its folder."""
 
     name: str
     command: str
-    statements: Sequence[str]
+    sql: Sequence[str] = ()
+    users: int = 0
+    recorded: Sequence[tuple[str, str]] = ()
 
     @property
     def path(self) -> Path:
         return FOLDER / f"{self.name}.svg"
 
 
+RECORDED = "statements.jsonl"
+# What a service sends that has forgotten an index, and one that asks for each record by itself.
+PAID_ORDERS = (
+    "SELECT orders.id, orders.total_cents FROM orders"
+    " WHERE orders.status = ? ORDER BY orders.created_at LIMIT 20"
+)
+ITEMS = "SELECT order_items.name FROM order_items WHERE order_items.order_id = ?"
 PICTURES = [
     Picture(
         "doctor",
@@ -54,6 +64,15 @@ PICTURES = [
             "INSERT INTO invoices VALUES (1, 'gone')",
         ],
     ),
+    Picture(
+        "analyze",
+        f"app db analyze {RECORDED}",
+        users=10_000,
+        recorded=[
+            ("GET /orders/paid", PAID_ORDERS),
+            *[("GET /users/{user_id}/orders", ITEMS)] * 20,
+        ],
+    ),
 ]
 
 
@@ -63,9 +82,16 @@ def draw(picture: Picture, project: Path, variables: Mapping[str, str]) -> str:
     (project / DATABASE).unlink(missing_ok=True)
     run(project, "uv run --no-sync app db upgrade", settings)
     run(project, "uv run --no-sync app db doctor", settings)  # fails if it finds anything now
+    if picture.users:
+        run(project, f"uv run --no-sync app db seed --users {picture.users}", settings)
     with closing(sqlite3.connect(project / DATABASE, isolation_level=None)) as connection:
-        for statement in picture.statements:
+        for statement in picture.sql:
             connection.execute(statement)
+    lines = [
+        {"route": route, "request": route, "statement": statement, "parameters": "('paid',)"}
+        for route, statement in picture.recorded
+    ]
+    (project / RECORDED).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     shown = run_on_terminal(project, f"uv run --no-sync {picture.command}", settings)
     console = Console(
         record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, legacy_windows=False

@@ -14,6 +14,7 @@ from tests.servers import Servers, written
 from tests.test_serving import serving
 
 DOMAIN, AROUND = "Add a domain", "Your own startup code, middleware and background work"
+COMMANDS, SEEDS = "Your own commands", "app db seed"
 REPEATED, IDEMPOTENCY_MODEL = "Requests that are repeated", "app/domains/idempotency/models.py"
 # With the domain, these tests have more to look at.
 CONCERNED = "tests/domains tests/core/test_rules.py tests/core/test_settings.py"
@@ -102,7 +103,19 @@ def test_a_domain_is_added_by_the_readme_and_code_around_the_requests_by_the_doc
     }
     run(project, "uv run alembic upgrade head", variables)  # as in the section "Run"
     add_the_domain(project, variables)
+    add_commands_and_seeds(project, variables)
     add_code_around_the_requests(project, variables)
+
+
+def add_commands_and_seeds(project: Path, variables: Mapping[str, str]) -> None:
+    files = write_files(project, "docs/operations.md", COMMANDS)
+    files |= write_files(project, "docs/operations.md", SEEDS)
+    assert files == {"app/domains/notes/commands.py", "app/domains/notes/seed.py"}
+    run(project, "uv run app db seed --notes 3", variables)
+    run(project, 'uv run app notes write "Buy milk."', variables)
+    assert count_notes(project, variables) == 4
+    run(project, "uv run app db downgrade base", variables)
+    run(project, "uv run app db upgrade", variables)
 
 
 def add_the_domain(project: Path, variables: Mapping[str, str]) -> None:
@@ -169,7 +182,13 @@ def test_each_snippet_that_is_a_file_is_in_a_section_that_is_tested(
     rendered: Rendered, tmp_path: Path
 ) -> None:
     project = rendered(tmp_path / "project")
-    tested = {("README.md", DOMAIN), ("operations.md", AROUND), ("patterns.md", REPEATED)}
+    tested = {
+        ("README.md", DOMAIN),
+        ("operations.md", AROUND),
+        ("operations.md", COMMANDS),
+        ("operations.md", SEEDS),
+        ("patterns.md", REPEATED),
+    }
     sections = {
         (each.document, each.heading)
         for document in documents(project)
