@@ -163,6 +163,8 @@ def declaration(attribute: griffe.Attribute) -> str:
     declared = attribute.labels & {"class-attribute", "module-attribute"}
     if not declared or not isinstance(attribute.value, griffe.ExprCall | griffe.ExprSubscript):
         return ""
+    if str(attribute.value).startswith("typer.Typer("):
+        return ""  # how a command line looks is no interface
     documentation = r"(, )?(description='[^']*'|examples=\[[^]]*\]|json_schema_extra=\{[^}]*\})"
     return re.sub(documentation, "", str(attribute.value))
 

@@ -159,5 +159,5 @@ def test_a_project_without_the_question_stays_on_github(projects: Projects) -> N
     project = projects.updated(before)
     assert answers(project)["ci"] == "github"
     checks = Path(".github", "workflows", "ci.yml")
-    assert (project / checks).read_bytes() == (before / checks).read_bytes()
+    assert (project / checks).read_bytes() == (projects.rendered() / checks).read_bytes()
     assert ci_files(project) == FILES["github"]

@@ -96,7 +96,7 @@ HARMLESS = {
     "a name changed, and the old one kept": (
         MODELS,
         "Cents = Annotated[int, mapped_column(BigInteger)]",
-        "Amount = Annotated[int, mapped_column(BigInteger)]\nCents = Amount",
+        "Money = Annotated[int, mapped_column(BigInteger)]\nCents = Money",
     ),
     "a base more": (MODELS, "class Base(AsyncAttrs,", "class Base(Mixin, AsyncAttrs,"),
     "a base in between": (

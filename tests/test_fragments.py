@@ -255,7 +255,7 @@ def test_revisions_in_the_documents_go_up_and_down(
     run(project, "uv run alembic upgrade head", variables)
 
     revisions = [each for each in fragments(project) if is_revision(each)]
-    assert len(revisions) == 3
+    assert len(revisions) >= 3
     for each in revisions:
         file = make_revision(project, each.text, variables)
         run(project, "uv run alembic upgrade head", variables)

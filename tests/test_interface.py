@@ -1,8 +1,10 @@
 """What `app/core` and the fixtures offer to the owner's code stays, or a major version says so."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
+import griffe
 import pytest
 
 from tests.compatibility import actual, incompatible, unannounced
@@ -31,15 +33,17 @@ def test_nothing_that_a_release_offered_is_gone(
 
 def test_what_the_samples_import_is_offered(projects: Projects) -> None:
     project = projects.rendered(driver=DRIVERS[0], examples=True)
-    offered = {
-        member.path
-        for module in load(project)
-        for inner in (module, *members(module))
-        for member in (inner, *members(actual(inner)))
-    }
+    offered = {path for module in load(project) for path in paths(module)}
     found = {name for file in owned_code(project) for name in imports(file)}
     assert found - offered == set()
     assert found
+
+
+def paths(parent: griffe.Object | griffe.Alias) -> Iterator[str]:
+    yield parent.path
+    if isinstance(inner := actual(parent), griffe.Module | griffe.Class):
+        for member in members(inner):
+            yield from paths(member)
 
 
 def owned_code(project: Path) -> list[Path]:

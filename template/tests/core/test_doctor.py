@@ -249,6 +249,6 @@ def test_several_newest_revisions_are_found(tmp_path: Path) -> None:
 
 
 def test_an_address_has_no_secrets() -> None:
-    url = URL.create("sqlite", "name", "secret", "host", 1, "app", {"sslkey": "secret"})
+    url = URL.create("dialect", "name", "secret", "host", 1, "app", {"sslkey": "secret"})
 
-    assert public_address(url) == "sqlite://host:1/app"
+    assert public_address(url) == "dialect://host:1/app"

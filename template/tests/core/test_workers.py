@@ -9,14 +9,14 @@ from tests.conftest import pytest_xdist_auto_num_workers
 @pytest.mark.parametrize(
     ("arguments", "is_small"),
     [
-        (["tests/domains/users"], True),
-        (["tests/domains/users/"], True),
+        (["tests/domains/some"], True),
+        (["tests/domains/some/"], True),
         (["tests/core/test_workers.py"], True),
         (["tests/core/test_workers.py::test_few_tests_start_no_workers"], True),
         ([], False),  # `pytest --help`
         (["tests/domains"], False),
         (["tests/core"], False),
-        (["tests/domains/users", "tests/domains/orders"], False),
+        (["tests/domains/some", "tests/domains/other"], False),
     ],
 )
 def test_few_tests_start_no_workers(arguments: list[str], is_small: bool) -> None:

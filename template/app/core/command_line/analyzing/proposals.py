@@ -20,7 +20,7 @@ from app.core.command_line.analyzing.queries import Condition, Query
 from app.core.models import Base
 
 NOT_INDEXED = (Text, JSON, LargeBinary)
-LONGEST_NAME = 63  # of PostgreSQL
+LONGEST_NAME = 63  # the least that a supported database allows
 
 
 @dataclass(frozen=True)

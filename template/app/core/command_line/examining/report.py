@@ -60,7 +60,7 @@ def indented(content: str, width: int, style: str = "") -> Padding:
 
 
 def summary(findings: Sequence[Finding], examined: str) -> str:
-    """Return such as `postgresql+asyncpg://db/app: 2 errors, 1 hint.`"""
+    """Return such as `…://db/app: 2 errors, 1 hint.`"""
     counts = Counter(each.severity for each in findings)
     parts = [
         f"{counts[each]} {each}{'s' if counts[each] != 1 else ''}"

@@ -45,7 +45,7 @@ def find_base(folder: Path, base: str | None) -> str | None:
     if git(folder, "rev-parse", "--verify", "--quiet", "HEAD") is None:
         return None
     for each in BASES if base is None else (base,):
-        if commit := git(folder, "rev-parse", "--verify", "--quiet", f"{each}^{{commit}}"):
+        if commit := git(folder, "rev-parse", "--verify", "--quiet", each + "^{commit}"):
             return commit.strip()
     if base is not None and base.startswith("HEAD") and is_first_commit(folder):
         return None
