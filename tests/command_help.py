@@ -45,7 +45,7 @@ print("help:", json.dumps(found))
 
 def parse_help(printed: str) -> dict[str, str]:
     found: dict[str, str] = json.loads(printed.rpartition("help:")[2])
-    return found
+    return {name: re.sub(r"[ ]+$", "", text, flags=re.MULTILINE) for name, text in found.items()}
 
 
 def with_help(document: str, help_of: dict[str, str]) -> str:

@@ -71,7 +71,7 @@ class Rows:
 
     def refer(self, case: Request) -> Request:
         for name, value in (case.path_parameters or {}).items():
-            before = case.path.partition(f"/{{{name}}}")[0].rpartition("/")[2]
+            before = case.path.partition("/{" + name + "}")[0].rpartition("/")[2]
             chosen = self.choose(name, value, before.replace("-", "_"))
             case.path_parameters[name] = quote(str(chosen), safe="%")
         for name, value in (case.query or {}).items():

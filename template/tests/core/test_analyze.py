@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy.ext.asyncio import AsyncSession
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from app.core import direct
 from app.core.command_line.analyzing.analysis import Options, analyze
@@ -351,7 +351,7 @@ def test_findings_with_one_cause_are_one_finding() -> None:
     assert merged.routes == ("GET /10", "GET /30", "GET /20")
 
 
-def invoke(*arguments: str) -> Result:
+def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(command_line, ["db", "analyze", *arguments])
 
 

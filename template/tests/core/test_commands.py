@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 from fastapi import APIRouter
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
@@ -18,25 +19,36 @@ from app.core.command_line import domains
 from app.core.command_line.reasons import public_address
 from app.core.command_line.routes import find_routes, read_budgets
 from app.core.commands import command_line
-from app.core.database import DatabaseDep, PrimaryReadSessionDep, ReadSessionDep, SessionDep
+from app.core.database import (
+    Database,
+    DatabaseDep,
+    PrimaryReadSessionDep,
+    ReadSessionDep,
+    SessionDep,
+)
+from app.core.health import VERSIONS, read_revisions
+from app.core.reads import read_all
 from app.core.settings import CoreSettings
+from tests.core.lab import LabShelf, ShelfRead
 
-# A command that changes a row, and is interrupted before its transaction ends.
+# A command that adds a row, and is interrupted before its transaction ends.
 INTERRUPTED = """
-import os, signal, typer
-from sqlalchemy import text
+import asyncio, os, signal, typer
 from app.core.command_line.output import load_settings, run
 from app.core.database import open_database
+from tests.core.lab import LabShelf
 
 async def work():
     async with open_database(settings) as database, database.transaction() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = 'half done'"))
+        session.add(LabShelf(name="half done"))
+        await session.flush()
         os.kill(os.getpid(), signal.SIGINT)
-        await session.execute(text("SELECT 1"))
+        await asyncio.sleep(1)
 
 settings = load_settings()
 typer.run(lambda: run(work(), settings))
 """
+HAS_REVISIONS = bool(read_revisions(VERSIONS)[0])
 HELP = "from app.core.commands import command_line as run; run({}, standalone_mode=False)"
 
 
@@ -123,7 +135,7 @@ async def test_a_ping_reaches_each_database_of_the_settings(
     assert reports["service"]["problem"].startswith(f"{nowhere} cannot be used: ")
 
 
-@pytest.mark.parametrize("words", [["db", "ping"], ["purge", "--days", "1"], ["db", "upgrade"]])
+@pytest.mark.parametrize("words", [["db", "ping"], ["db", "upgrade"], ["db", "doctor"]])
 async def test_a_database_that_cannot_be_reached_is_one_sentence_without_a_secret(
     nowhere: str, words: list[str]
 ) -> None:
@@ -151,20 +163,19 @@ async def test_invalid_settings_are_a_sentence_each(
 
 
 async def test_tables_are_migrated_and_compared_with_the_models(other: AsyncEngine) -> None:
-    assert (await run("db", "check")).exit_code == 1
     assert (await run("db", "upgrade")).exit_code == 0
     assert (await run("db", "check")).exit_code == 0
     assert (await run("db", "downgrade", "base")).exit_code == 0
     ping = await run("db", "ping")
-    assert ping.exit_code == 3
-    assert "run `uv run app db upgrade`" in ping.stdout
+    assert ping.exit_code == (3 if HAS_REVISIONS else 0)
+    assert ("run `uv run app db upgrade`" in ping.stdout) == HAS_REVISIONS
 
 
 async def test_the_sql_of_revisions_is_printed_and_not_executed(nowhere: str) -> None:
     result = await run("db", "sql")
 
     assert result.exit_code == 0
-    assert "CREATE TABLE alembic_version" in result.stdout
+    assert ("CREATE TABLE alembic_version" in result.stdout) == HAS_REVISIONS
 
 
 async def test_an_unknown_revision_is_one_sentence(migrated: None) -> None:
@@ -183,13 +194,15 @@ async def test_a_downgrade_outside_development_is_asked_for(
     assert "Cannot connect" in (await run("db", "downgrade", "-1", "--yes")).stderr
 
 
-async def test_a_command_that_is_interrupted_leaves_nothing_half_done(migrated: None) -> None:
+async def test_a_command_that_is_interrupted_leaves_nothing_half_done(database: Database) -> None:
     command = [sys.executable, "-c", INTERRUPTED]
     ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
 
     assert ran.returncode == 130
     assert ran.stderr == "Interrupted. What was not committed is undone.\n"
-    assert (await run("db", "ping")).exit_code == 0
+    assert (
+        await database.fetch(lambda session: read_all(session, select(LabShelf), ShelfRead)) == []
+    )
 
 
 async def writing(session: SessionDep) -> None: ...

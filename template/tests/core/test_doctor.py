@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from app.core.command_line.examining.connection_budget import (
     ConnectionBudget,
@@ -54,7 +54,7 @@ async def upgrade() -> None:
     await asyncio.to_thread(command.upgrade, Config(toml_file="pyproject.toml"), "head")
 
 
-async def run_doctor(*options: str) -> Result:
+async def run_doctor(*options: str) -> Any:
     """The command has an event loop of its own."""
     arguments = ["db", "doctor", *options]
     return await asyncio.to_thread(CliRunner().invoke, command_line, arguments)

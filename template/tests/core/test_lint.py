@@ -1,9 +1,10 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from app.core.command_line.linting.checking import lint
 from app.core.command_line.linting.new_revisions import (
@@ -34,7 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run_lint(*options: str) -> Result:
+def run_lint(*options: str) -> Any:
     return RUN.invoke(command_line, ["db", "lint", *options])
 
 
