@@ -35,7 +35,4 @@ async def test_users_who_were_deleted_long_ago_are_purged(
 
     result = await asyncio.to_thread(CliRunner().invoke, command_line, ["purge", "--days", "30"])
 
-    assert [line.split() for line in result.stdout.splitlines()] == [
-        ["table", "purged", "kept"],
-        ["users", "1", "0"],
-    ]
+    assert ["users", "1", "0"] in [line.split() for line in result.stdout.splitlines()]
