@@ -104,9 +104,12 @@ async def find_missing_statistics(connection: AsyncConnection) -> list[Finding]:
     ]
 
 
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
 async def find_large_log(connection: AsyncConnection) -> list[Finding]:
-    log = Path(f"{connection.engine.url.database}-wal")
-    size = await asyncio.to_thread(lambda: log.stat().st_size if log.exists() else 0)
+    size = await asyncio.to_thread(size_of, Path(f"{connection.engine.url.database}-wal"))
     if size < LOG_BYTES:
         return []
     return [
