@@ -124,9 +124,12 @@ def describe_deadlines(settings: CoreSettings) -> str:
 
 async def describe_pools(settings: CoreSettings) -> str:
     database = Database(settings)
-    pools: list[Any] = [engine.pool for engine in database.engines]
-    most = sum(pool.size() + max(0, pool._max_overflow) for pool in pools)  # noqa: SLF001
+    most = {engine: most_connections(engine) for engine in database.engines}
     await database.dispose()
-    overflow = settings.database_max_overflow
-    size = f"{settings.database_pool_size}" + (f" and {overflow} more" if overflow else "")
-    return f"{size} to write, as many to read; at most {most} connections for each process"
+    write, read = most[database.engine], most[database.read_engine]
+    return f"{write} to write, {read} to read; at most {sum(most.values())} for each process"
+
+
+def most_connections(engine: AsyncEngine) -> int:
+    pool: Any = engine.pool
+    return int(pool.size() + max(0, pool._max_overflow))  # noqa: SLF001 - it is told nowhere else
