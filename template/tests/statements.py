@@ -19,7 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.core.command_line.analyze import LEFT_OUT
 from app.core.command_line.analyzing.recordings import find_route
+from app.core.command_line.routes import most
 from tests.recording import recorded
 
 FILE = Path(__file__).with_suffix(".txt")
@@ -32,8 +34,6 @@ HEADER = """\
 """
 RECORD = "RECORD_STATEMENTS"  # names the folder in which each worker leaves its lines
 NO_STATEMENT = re.compile(r"(BEGIN|COMMIT|ROLLBACK(?! TO)|FETCH)\b")
-# Their client has endpoints of its own.
-OF_THE_TEMPLATE = ("--ignore=tests/core", "--ignore=tests/data_copy")
 
 # What the request that is running has sent to the database.
 round_trips: ContextVar[list[str] | None] = ContextVar("round_trips", default=None)
@@ -78,16 +78,6 @@ class MeteredTransport(httpx.ASGITransport):
             self.lines.append(f"{statements} {len(sent)} {route}")
 
 
-def most(lines: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """For each route the most statements, and the most round trips."""
-    found: dict[str, tuple[int, ...]] = {}
-    for line in lines:
-        if line.strip() and not line.startswith("#"):
-            *costs, route = line.split(maxsplit=2)
-            found[route] = tuple(map(max, found.get(route, (0, 0)), map(int, costs)))
-    return found
-
-
 def check_budgets(lines: Iterable[str]) -> None:
     """Fail the test if a route took more than its budget, or has none; or record what they took."""
     if RECORD in os.environ:
@@ -111,7 +101,7 @@ def check_budgets(lines: Iterable[str]) -> None:
 def main() -> int:
     """Return the exit code of pytest. If a test fails, the file stays as it is."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", *OF_THE_TEMPLATE]
+        command = [sys.executable, "-m", "pytest", *LEFT_OUT]
         environment = {**os.environ, RECORD: folder}
         code = subprocess.run(command, check=False, cwd=FILE.parents[1], env=environment).returncode
         if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:

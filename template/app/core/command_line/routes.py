@@ -1,6 +1,6 @@
 """`app routes`: each route, its session, and what a request costs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +31,7 @@ def routes_command(
     show_table(*HEADINGS, rows=shown, right=(3, 4))
 
 
-def find_routes(routes: Any, budgets: dict[str, tuple[int, int]]) -> Iterator[list[Any]]:
+def find_routes(routes: Any, budgets: dict[str, tuple[int, ...]]) -> Iterator[list[Any]]:
     from fastapi.routing import iter_route_contexts
 
     for route in iter_route_contexts(routes):
@@ -64,11 +64,16 @@ def calls(dependant: Any) -> Iterator[Any]:
         yield from calls(dependency)
 
 
-def read_budgets(file: Path) -> dict[str, tuple[int, int]]:
+def read_budgets(file: Path) -> dict[str, tuple[int, ...]]:
     """Return the statements and round trips by route, nothing if there is no file."""
-    budgets = {}
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+    return most(file.read_text(encoding="utf-8").splitlines() if file.exists() else ())
+
+
+def most(lines: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """For each route the most statements, and the most round trips."""
+    found: dict[str, tuple[int, ...]] = {}
+    for line in lines:
         if line.strip() and not line.startswith("#"):
-            statements, round_trips, route = line.split(maxsplit=2)
-            budgets[route] = int(statements), int(round_trips)
-    return budgets
+            *costs, route = line.split(maxsplit=2)
+            found[route] = tuple(map(max, found.get(route, (0, 0)), map(int, costs)))
+    return found
