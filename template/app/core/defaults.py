@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Dialect, Table, insert, inspect
+from sqlalchemy import Column, Dialect, Table, insert, inspect
 
 from app.core.models import Base, utc_now
 
 Row = Mapping[str, Any]
 Columns = dict[str, list[Any]]
+Default = Callable[[Sequence[Row]], list[Any] | None]
 
 
 class Same(list[Any]):
@@ -36,23 +37,37 @@ def complete(model: type[Base], rows: Sequence[Row]) -> Columns | None:
     Columns whose default only the database knows are left out. Return `None` if SQLAlchemy must
     insert the rows: a default is SQL, or the model has versions or another table.
     """
+    columns: Columns = {}
+    for name, default in defaults_of(model).items():
+        if name in rows[0]:
+            columns[name] = [row[name] for row in rows]
+        elif default is not None:
+            values = default(rows)
+            if values is None:
+                return None
+            columns[name] = values
+    return columns if columns and columns.keys() >= rows[0].keys() else None
+
+
+@cache
+def defaults_of(model: type[Base]) -> dict[str, Default | None]:
+    """Return the default of each column, none if SQLAlchemy must insert the rows."""
     mapper = inspect(model)
     if len(mapper.tables) > 1 or mapper.version_id_col is not None:
+        return {}
+    return {column.key: default_of(column) for column in table_of(model).columns}
+
+
+def default_of(column: Column[Any]) -> Default | None:
+    """Return what computes the values of the rows. It returns `None` if the default is SQL."""
+    default: Any = column.default
+    if default is None:
         return None
-    columns: Columns = {}
-    for column in table_of(model).columns:
-        default: Any = column.default
-        if column.key in rows[0]:
-            columns[column.key] = [row[column.key] for row in rows]
-        elif default is not None and default.is_callable and is_now(default.arg):
-            columns[column.key] = Same([utc_now()] * len(rows))
-        elif default is not None and default.is_callable:
-            columns[column.key] = [default.arg(Parameters(row)) for row in rows]
-        elif default is not None and default.is_scalar:
-            columns[column.key] = Same([default.arg] * len(rows))
-        elif default is not None:
-            return None
-    return columns if columns.keys() >= rows[0].keys() else None
+    if default.is_callable and is_now(default.arg):
+        return lambda rows: Same([utc_now()] * len(rows))
+    if default.is_callable:
+        return lambda rows: [default.arg(Parameters(row)) for row in rows]
+    return lambda rows: Same([default.arg] * len(rows)) if default.is_scalar else None
 
 
 def is_now(default: Any) -> bool:

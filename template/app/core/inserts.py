@@ -35,16 +35,25 @@ async def insert_record(session: AsyncSession, record: Base, schema: type[S]) ->
     columns = complete(model, [row])
     if columns is None or not relationships.isdisjoint(given):
         return None
-    fields: dict[str, Any] = {
-        attributes[column.key]: columns[column.key][0] if column.key in columns else None
-        for column in table_of(model).columns
-        if column.key in columns or not (column.server_default or column.primary_key)
-    }
+    names = tuple(columns)
+    fields = dict.fromkeys(empty_fields_of(model, names))
+    fields |= {attributes[name]: value for name, (value,) in columns.items()}
     if not fields.keys() >= schema.model_fields.keys():
         return None
 
-    await write_row(session, model, columns, partial(insert_sql, model, tuple(columns)))
+    await write_row(session, model, columns, partial(insert_sql, model, names))
     return schema.model_validate(fields)
+
+
+@cache
+def empty_fields_of(model: type[Base], names: tuple[str, ...]) -> list[str]:
+    """Return the attributes whose columns are NULL if only the columns `names` are inserted."""
+    attributes, _ = names_of(model)
+    return [
+        attributes[column.key]
+        for column in table_of(model).columns
+        if not (column.key in names or column.server_default or column.primary_key)
+    ]
 
 
 async def write_row(
