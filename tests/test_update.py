@@ -56,9 +56,7 @@ class TestUpdate:
 
 @pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_second_update_changes_nothing(
-    projects: Projects, driver: str, examples: bool
-) -> None:
+def test_a_second_update_changes_nothing(projects: Projects, driver: str, examples: bool) -> None:
     """The first one leaves the same files, but for the owner's, whatever the release was."""
     before = projects.rendered(f"v{OLDEST}", driver=driver, examples=examples)
     project = projects.updated(before)
