@@ -37,8 +37,8 @@ class Variant:
 
 VARIANTS = [Variant(driver="aiomysql", on_mysql=True, own_server=True)]
 VARIANTS += [Variant(driver=name, resolution="lowest-direct", own_server=True) for name in DRIVERS]
-# The core's tests have all tables and routes of their own: without the samples, and then what reads
-# the samples. On SQLite, which needs no server, everything together.
+# On the newest Python all tests without the samples, and then those that read the samples: most of
+# the core's have tables and routes of their own. On SQLite, which needs no server, all once more.
 VARIANTS += [Variant(driver=name, python=newest_python, examples=False) for name in DRIVERS]
 VARIANTS += [
     Variant(driver="asyncpg", python=newest_python, tests=(*OF_OWNERS, *ROUTES)),
