@@ -21,6 +21,10 @@ from tests.repository import TOP
 UV = find_uv_bin()
 # Long for a suite that takes half a minute; something hangs that takes longer.
 PATIENCE_SECONDS = 400
+# The tests that read the owner's code: an update leaves that as it is, old as it may be.
+RULES = ("tests/core/test_models.py", "tests/core/test_rules.py")
+OF_OWNERS = ("tests/domains", *RULES)
+ROUTES = ("tests/core/test_routes.py",)  # takes as long as all tests of the samples
 # What the surroundings of these tests must not tell the rendering's own tests and tools.
 FOREIGN = (
     "PYTEST",
@@ -82,14 +86,15 @@ class Virtualenv:
         self, project: Path, python: Path | None = None, resolution: str = "highest"
     ) -> dict[str, str]:
         """Installs exactly what the project asks for; returns the variables for its commands."""
-        name = f"environment-{python.name if python else 'default'}-{resolution}"
+        python = python or Path(run(project, "uv python find").strip()).resolve()
+        name = f"environment-{python.name}-{resolution}"
         numbered = (f"{self.folder / name}-{number}" for number in itertools.count())
         path = next(each for each in numbered if self.is_reserved(each))
         variables = {
             "UV_PROJECT_ENVIRONMENT": path,
             "UV_RESOLUTION": resolution,
             "MYPY_CACHE_DIR": f"{path}-mypy",
-            **({"UV_PYTHON": str(python)} if python else {}),
+            "UV_PYTHON": str(python),
         }
         run(project, "uv sync --quiet", variables)
         return variables

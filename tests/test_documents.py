@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -161,10 +162,14 @@ def command_problems(project: Path, command: str, variables: Mapping[str, str]) 
     subcommands = [word for word in words if re.match(r"[a-z]", word)]
     asked = shlex.join(subcommands[: DEPTHS.get(words[0], 1)])
     try:
-        wide = {"COLUMNS": "300", "NO_COLOR": "1", **variables}
-        text = run(project, f"uv run {asked} --help", wide)
+        text = help_on(asked, project, **variables)
     except AssertionError as error:
         yield f"`{command}`: {error}"
         return
     options = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
     yield from (f"`{command}`: no {option}" for option in options if option not in text)
+
+
+@cache
+def help_on(asked: str, project: Path, **variables: str) -> str:
+    return run(project, f"uv run {asked} --help", {"COLUMNS": "300", "NO_COLOR": "1", **variables})

@@ -57,7 +57,7 @@ def check_all(project: Path, variables: Mapping[str, str], *domains: str) -> Non
     run(project, "uv run ruff format --check", variables)
     run(project, "uv run mypy", variables)
     folders = " ".join(f"tests/domains/{each}" for each in domains)
-    tests = f"uv run pytest {folders} {CONCERNED}"
+    tests = f"uv run pytest -n0 {folders} {CONCERNED}"
     run(project, tests, variables)
     run(project, "uv run app db check", variables)
     run(project, "uv run app db downgrade -1", variables)

@@ -16,8 +16,9 @@ from tests.test_serving import serving
 DOMAIN, AROUND = "Add a domain", "Your own startup code, middleware and background work"
 COMMANDS, SEEDS = "Your own commands", "app db seed"
 REPEATED, IDEMPOTENCY_MODEL = "Requests that are repeated", "app/domains/idempotency/models.py"
-# With the domain, these tests have more to look at.
-CONCERNED = "tests/domains tests/core/test_rules.py tests/core/test_settings.py"
+# With the domain, and then with the code around the requests, these tests have more to look at.
+OF_DOMAIN = "-n0 tests/domains/notes tests/core/test_rules.py"
+CONCERNED = "-n0 tests/domains tests/core/test_rules.py tests/core/test_settings.py"
 ORIGIN = "https://app.example.com"
 REQUIRED = {"ALLOWED_ORIGINS": json.dumps([ORIGIN])}
 # Run in the project: a note of last year, and whether it is still there.
@@ -126,7 +127,7 @@ def add_the_domain(project: Path, variables: Mapping[str, str]) -> None:
     for command in first:
         run(project, command, variables)
     assert last == "uv run pytest"
-    run(project, f"{last} {CONCERNED}", variables)
+    run(project, f"{last} {OF_DOMAIN}", variables)
     check_statically(project, variables)
     run(project, "uv run alembic check", variables)
     run(project, "uv run alembic downgrade -1", variables)

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import copier
@@ -18,6 +19,12 @@ from tests.project import UV, run
 from tests.projects import Projects
 from tests.repository import DRIVERS, RELEASES, TOP, WORK, commit, git
 from tests.updates import CONFLICT, Answers, answers, contents, not_owned, owned, point_to, update
+
+OLDEST, *OTHERS = RELEASES
+# When the template got its tags.
+TAGS = ("never", "always", "since the update")
+# From the oldest release in each of these ways, from the others by turns.
+COMMANDS = [*((OLDEST, tags) for tags in TAGS), *zip(OTHERS, cycle(TAGS), strict=False)]
 
 
 @pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
@@ -34,7 +41,6 @@ class TestUpdate:
         assert owned(project) == owned(before)
         given = answers(before)
         assert {name: answers(project)[name] for name in given} == given
-        assert contents(projects.updated(project)) == contents(project)
 
     def test_keeps_what_the_owner_did(
         self, projects: Projects, version: str, driver: str, examples: bool
@@ -48,8 +54,16 @@ class TestUpdate:
         assert not any((project / path).exists() for path in DELETED)
 
 
-@pytest.mark.parametrize("tags", ["never", "always", "since the update"])
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("examples", [True, False], ids=["samples", "empty"])
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_second_update_changes_nothing(projects: Projects, driver: str, examples: bool) -> None:
+    """The first one leaves the same files, but for the owner's, whatever the release was."""
+    before = projects.rendered(f"v{OLDEST}", driver=driver, examples=examples)
+    project = projects.updated(before)
+    assert contents(projects.updated(project)) == contents(project)
+
+
+@pytest.mark.parametrize(("version", "tags"), COMMANDS)
 def test_the_command_updates_with_and_without_tags(
     template: Path, tmp_path: Path, version: str, tags: str
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Rendered
 from tests.machine import newest_python, oldest_python, real_mysql
-from tests.project import Virtualenv, run, run_suite
+from tests.project import OF_OWNERS, ROUTES, Virtualenv, run, run_suite
 from tests.projects import Projects, make_once
 from tests.repository import DRIVERS
 from tests.servers import Servers, path_with, version, written
@@ -20,27 +20,31 @@ class Variant:
     examples: bool = True
     python: Callable[[], Path] = oldest_python
     resolution: str = "highest"
-    # The tests find and start a server themselves, or are given one in TEST_DATABASE_URL.
+    # The tests find and start a server themselves and have workers, or are given a server in
+    # TEST_DATABASE_URL and have none, which takes less time in all.
     own_server: bool = False
     on_mysql: bool = False
+    # All, unless others have run the rest on this Python and these dependencies.
+    tests: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         samples = "examples" if self.examples else "empty"
         server = "own-server" if self.own_server else "given-server"
         parts = [self.driver, samples, self.python.__name__, self.resolution, server]
-        return "-".join([*parts, "real-mysql"] if self.on_mysql else parts)
+        parts += ["real-mysql"] * self.on_mysql + ["owners"] * bool(self.tests)
+        return "-".join(parts)
 
 
-VARIANTS = [
-    Variant(driver="aiomysql", on_mysql=True, own_server=True),
-    Variant(driver="aiomysql", on_mysql=True, examples=False, python=newest_python),
+VARIANTS = [Variant(driver="aiomysql", on_mysql=True, own_server=True)]
+VARIANTS += [Variant(driver=name, resolution="lowest-direct", own_server=True) for name in DRIVERS]
+# On the newest Python all tests without the samples, and then those that read the samples: most of
+# the core's have tables and routes of their own. On SQLite, which needs no server, all once more.
+VARIANTS += [Variant(driver=name, python=newest_python, examples=False) for name in DRIVERS]
+VARIANTS += [
+    Variant(driver="asyncpg", python=newest_python, tests=(*OF_OWNERS, *ROUTES)),
+    Variant(driver="aiomysql", python=newest_python, tests=(*OF_OWNERS, *ROUTES)),
+    Variant(driver="aiosqlite", python=newest_python),
 ]
-for name in DRIVERS:
-    VARIANTS += [
-        Variant(driver=name, resolution="lowest-direct", own_server=True),
-        Variant(driver=name, python=newest_python),
-        Variant(driver=name, examples=False),
-    ]
 
 
 Check = Callable[[Variant], list[str]]
@@ -80,12 +84,13 @@ def lines_of(
 
     records = project.with_name(f"{project.name}-records")
     records.mkdir()
+    options = " ".join(variant.tests)
     if variant.own_server:
         settings |= {"PATH": path_with(programs), "RECORD_STATEMENTS": str(records)}
     else:
-        # Its workers append their names to this one's.
         settings["TEST_DATABASE_URL"] = written(database)
-    ran = f"{run_suite(project, settings)}, {version(database)}"
+        options = f"-n0 {options}"
+    ran = f"{run_suite(project, settings, options)}, {version(database)}"
     return [ran, *(line for file in records.iterdir() for line in file.read_text().splitlines())]
 
 
