@@ -35,7 +35,7 @@ OWN = re.compile(
     |app\.core\.settings\.(DEVELOPMENT|Environment|Hosts|NOT_SET)$
     |app\.core\.safety\.(?!unsafe_settings$)\w+$
     |app\.core\.(autogenerate|connections|execution|headers|hosts|limits|migrations)\.
-    |app\.core\.(documentation|index)\.
+    |app\.core\.(documentation|index|statement_log)\.
     |app\.core\.command_line\.output\.(MARKUP_MODE|PROGRESS_AFTER_SECONDS|UNDONE|WIDTH\w+|describe_\w+)$
     |app\.core\.driver\.lacks_table_or_column$
     |app\.core\.logs\.has_colors$
