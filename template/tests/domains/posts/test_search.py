@@ -4,6 +4,10 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.command_line.analyzing.analysis import Options, analyze
+from app.core.command_line.analyzing.recordings import Statement
+from app.core.settings import CoreSettings
+from tests.conftest import CountStatements
 from tests.domains.posts.factories import create_post
 from tests.domains.users.factories import create_user
 
@@ -104,3 +108,25 @@ async def test_without_posts_the_page_is_empty(client: AsyncClient) -> None:
     page = (await client.get("/posts")).json()
 
     assert page == {"items": [], "total": 0, "page": 1, "size": 20}
+
+
+async def test_pinned_posts_are_found_by_their_index(
+    client: AsyncClient,
+    session: AsyncSession,
+    settings: CoreSettings,
+    count_statements: CountStatements,
+) -> None:
+    """By the plan of the database, as for a large table."""
+    author = await create_user(session)
+    for number in range(20):
+        await create_post(session, author=author, is_pinned=number == 10)
+
+    async with count_statements() as statements:
+        await find_titles(client, pinned=True)
+    search = next(each for each in statements if "is_pinned = true" in each)
+    limit_and_offset = (20, 20)  # in either order
+    searches = [Statement(search, limit_and_offset)]
+    report = await analyze(settings, searches, Options(assume_large=True))
+
+    assert "ix_posts_pinned" in report.used_indexes
+    assert report.findings == []
