@@ -37,7 +37,7 @@ OWN = re.compile(
     |app\.core\.(autogenerate|connections|execution|headers|hosts|limits|migrations)\.
     |app\.core\.(documentation|index|statement_log)\.
     |app\.core\.command_line\.output\.(MARKUP_MODE|PROGRESS_AFTER_SECONDS|UNDONE|WIDTH\w+|describe_\w+)$
-    |app\.core\.driver\.lacks_table_or_column$
+    |app\.core\.driver\.(lacks_table_or_column|null_in_most_rows)$
     |app\.core\.logs\.has_colors$
     |app\.core\.(portable_types|redaction|revisions|shutdown|tracebacks)\.
     |app\.core\.cursors\.(BOUNDED|CursorQuery\.(?!__init__)\w+|inner_type|is_unary)$
