@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import direct
 from app.core.command_line.analyzing.recordings import STATEMENTS_FILE, as_line
-from app.core.statement_log import find_route
+from app.core.statement_endpoint import find_route
 
 numbers = count(1)
 # What the request that is running has sent to the database.

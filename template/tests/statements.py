@@ -21,7 +21,7 @@ import pytest
 
 from app.core.command_line.analyze import LEFT_OUT
 from app.core.command_line.routes import most
-from app.core.statement_log import find_route
+from app.core.statement_endpoint import find_route
 from tests.recording import recorded
 
 FILE = Path(__file__).with_suffix(".txt")

@@ -24,7 +24,7 @@ from app.core.routing import RouteTable, flatten
 from app.core.safety import refuse_to_start, unsafe_settings
 from app.core.settings import CoreSettings
 from app.core.shutdown import delayed_shutdown
-from app.core.statement_log import show_statements
+from app.core.statement_endpoint import show_statements
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 NOT_IN_ITS_FOLDER = (

@@ -8,12 +8,13 @@ import pytest
 from httpx import AsyncClient
 from typer.testing import CliRunner
 
-from app.core import statement_log
+from app.core import statement_endpoint
 from app.core.application import create_application
 from app.core.command_line.analyzing.recordings import Statement, read_recording
 from app.core.commands import command_line
 from app.core.settings import CoreSettings
-from app.core.statement_log import LONGEST_STATEMENT, LONGEST_VALUES, PATH, Kept, current, note
+from app.core.statement_endpoint import PATH
+from app.core.statement_log import LONGEST_STATEMENT, LONGEST_VALUES, Kept, current, note
 from tests.core import lab
 from tests.core.conftest import LabApp, LabServer, connect
 
@@ -55,7 +56,7 @@ async def test_the_path_of_a_proxy_is_no_part_of_the_route(client_with: LabApp) 
 async def test_only_the_latest_statements_are_kept(
     client_with: LabApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statement_log, "MOST_STATEMENTS", 3)
+    monkeypatch.setattr(statement_endpoint, "MOST_STATEMENTS", 3)
     async with client_with(database_echo=True) as (client, _):
         await client.post("/lab/shelves", json={"name": "one"})
         for _ in range(5):

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.command_line.analyzing.plan_steps import Parameters
-from app.core.statement_log import find_route, recorded_line
+from app.core.statement_endpoint import find_route, recorded_line
 
 STATEMENTS_FILE = "TEST_STATEMENTS_FILE"  # names the file to which the tests append
 FIELDS = {"route", "request", "statement", "parameters"}
