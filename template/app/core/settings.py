@@ -36,6 +36,12 @@ def parse_url(value: SecretStr) -> URL:
     return driver.check_url(make_url(value.get_secret_value()))
 
 
+def public_address(url: URL) -> str:
+    """Return where the database is, without the role, its password and options."""
+    address = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
+    return address.render_as_string()
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_url)]
 # An empty variable counts as not set: compose files and platforms set such variables.
 empty_is_none = BeforeValidator(lambda value: None if value == "" else value)

@@ -132,12 +132,12 @@ def read_file(file: Path) -> str:
 
 
 def ask_service(url: str) -> str:
-    """Return what a service in development has kept: see `app/core/statement_log.py`."""
+    """Return what a service in development has kept: see `app/core/statement_endpoint.py`."""
     from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    from app.core.statement_log import PATH
+    from app.core.statement_endpoint import PATH
 
     if not url.startswith(("http://", "https://")):
         raise typer.BadParameter("The URL of a service begins with http:// or https://.")
