@@ -34,7 +34,8 @@ def changes_of_all_rows(steps: Iterable[Step]) -> Iterator[Finding]:
 def table_changed(statement: Any) -> str | None:
     """Return the table of which the statement changes all rows, or `None`."""
     if isinstance(statement, Update | Delete):
-        return None if statement.whereclause is not None else str(getattr(statement.table, "name", ""))
+        has_condition = statement.whereclause is not None
+        return None if has_condition else str(getattr(statement.table, "name", ""))
     sql = str(statement)
     while INNERMOST.search(sql):
         sql = INNERMOST.sub("", sql)
