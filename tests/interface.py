@@ -32,12 +32,12 @@ OWN = re.compile(
     |app\.core\.imports\.(BATCH_BYTES|LINE_BYTES|MEMORY_BYTES|describe)$
     |app\.core\.logs\.(CLIENT_LEFT|PLAIN_FIELDS|REQUEST_ID|TEXTS_OF_THE_CODE|drop_colors)$
     |app\.core\.logs\.(escape_texts|is_not_logged_here)$
-    |app\.core\.settings\.(DEVELOPMENT|Environment|Hosts|NOT_SET)$
+    |app\.core\.settings\.(DEVELOPMENT|Environment|Hosts|NOT_SET|public_address)$
     |app\.core\.safety\.(?!unsafe_settings$)\w+$
     |app\.core\.(autogenerate|connections|execution|headers|hosts|limits|migrations)\.
-    |app\.core\.(documentation|index)\.
+    |app\.core\.(documentation|index|statement_endpoint|statement_log)\.
     |app\.core\.command_line\.output\.(MARKUP_MODE|PROGRESS_AFTER_SECONDS|UNDONE|WIDTH\w+|describe_\w+)$
-    |app\.core\.driver\.lacks_table_or_column$
+    |app\.core\.driver\.(lacks_table_or_column|null_in_most_rows)$
     |app\.core\.logs\.has_colors$
     |app\.core\.(portable_types|redaction|revisions|shutdown|tracebacks)\.
     |app\.core\.cursors\.(BOUNDED|CursorQuery\.(?!__init__)\w+|inner_type|is_unary)$

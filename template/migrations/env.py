@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator
 
 from app.core import autogenerate, driver, revisions
 from app.core.logs import configure_logs
-from app.core.migrations import migrate, migration_urls, read_settings
+from app.core.migrations import is_news, migrate, migration_urls, read_settings
 from app.core.models import Base
 from app.core.registry import import_models
 from app.core.settings import CoreSettings
@@ -52,6 +52,7 @@ import_models()
 settings = read_settings(Settings)
 configure_logs(level=settings.log_level, json=settings.log_json)
 logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it lists its plug-ins
+logging.getLogger("alembic.runtime.migration").addFilter(is_news)
 if context.is_offline_mode():
     print_sql(settings)
 else:

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import direct
-from app.core.command_line.analyzing.recordings import STATEMENTS_FILE, as_line, find_route
+from app.core.command_line.analyzing.recordings import STATEMENTS_FILE, as_line
+from app.core.statement_endpoint import find_route
 
 numbers = count(1)
 # What the request that is running has sent to the database.

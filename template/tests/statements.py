@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 from app.core.command_line.analyze import LEFT_OUT
-from app.core.command_line.analyzing.recordings import find_route
 from app.core.command_line.routes import most
+from app.core.statement_endpoint import find_route
 from tests.recording import recorded
 
 FILE = Path(__file__).with_suffix(".txt")

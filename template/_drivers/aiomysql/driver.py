@@ -61,6 +61,7 @@ __all__ = [
     "is_useless",
     "lacks_table_or_column",
     "migration_lock",
+    "null_in_most_rows",
     "partial_index",
     "prepare",
     "returns_utc",
@@ -506,6 +507,11 @@ async def update_returning_ids(
     ids = (await session.scalars(select(model.id).where(*where).with_for_update())).all()
     await session.execute(update(model).where(model.id.in_(ids)).values(**values))
     return ids
+
+
+def null_in_most_rows(column: Any) -> ColumnElement[bool]:
+    """Return the condition that the column is NULL, as it is in most rows."""
+    return column.is_(None)  # type: ignore[no-any-return]
 
 
 def partial_index(where: str) -> dict[str, Any]:  # noqa: ARG001 - other databases need it

@@ -6,6 +6,7 @@ from tests.core.linted import rules_broken
 
 KEY = 'op.create_foreign_key("fk_books", "books", "shelves", ["shelf_id"], ["id"])'
 BROKEN = {
+    "changing-all-rows": 'op.execute("UPDATE books SET pages = 0")',
     "adding-check-constraint": 'op.create_check_constraint("ck_books", "books", "pages > 0")',
     "adding-field-with-default": """
         default = sa.text("(concat('a', id))")
@@ -31,6 +32,7 @@ BROKEN = {
     "renaming-table": 'op.rename_table("books", "works")',
 }
 HARMLESS = {
+    "change": 'op.execute("UPDATE books SET pages = 0 WHERE pages IS NULL")',
     "column": 'op.add_column("books", sa.Column("pages", sa.Integer()))',
     "default": """
         op.add_column(

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Dialect,
     Table,
     event,
+    func,
     text,
     update,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "is_useless",
     "lacks_table_or_column",
     "migration_lock",
+    "null_in_most_rows",
     "partial_index",
     "prepare",
     "returns_utc",
@@ -374,6 +376,15 @@ async def update_returning_ids(
     """Update the rows that match, in one statement, and return their ids."""
     statement = update(model).where(*where).values(**values).returning(model.id)
     return (await session.scalars(statement)).all()
+
+
+def null_in_most_rows(column: Any) -> ColumnElement[bool]:
+    """Return the condition that the column is NULL, as it is in most rows.
+
+    Otherwise SQLite would find all these rows by an index of the column, and sort them for each
+    page: without statistics it takes any index for selective, with most statistics, too.
+    """
+    return func.likely(column.is_(None))
 
 
 def partial_index(where: str) -> dict[str, Any]:

@@ -23,9 +23,11 @@ from app.core.engine import create_engine
 from app.core.errors import UnavailableError
 from app.core.execution import execute
 from app.core.settings import CoreSettings
+from app.core.soft_delete import HIDE_DELETED
 from tests.core.lab import (
     LabBook,
     LabCounter,
+    LabMember,
     LabSample,
     LabShelf,
     SampleCreate,
@@ -372,3 +374,25 @@ async def test_round_trips_are_counted_as_sqlite_traces_them(
     kinds = " ".join(statement.split()[0] for statement in noted)
     assert kinds == "BEGIN UPDATE SELECT SELECT COMMIT"
     assert kinds == " ".join(statement.split()[0] for statement in traced)
+
+
+@pytest.mark.parametrize("statistics", [False, True])
+async def test_a_page_of_rows_that_are_not_deleted_is_read_in_its_order(
+    session: AsyncSession, statistics: bool
+) -> None:
+    """An index of `deleted_at` would find most of the rows, to be sorted for each page."""
+    members = [LabMember(name=str(number)) for number in range(100)]
+    for member in members[::2]:
+        member.mark_deleted()
+    session.add_all(members)
+    await session.flush()
+    if statistics:
+        await session.execute(text("ANALYZE"))
+
+    page = select(LabMember).options(HIDE_DELETED).order_by(LabMember.id).limit(20)
+    sql = page.compile(dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True})
+    plan = await session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))
+
+    assert plan.scalars("detail").all() == [
+        "SCAN lab_members USING INDEX sqlite_autoindex_lab_members_1"
+    ]

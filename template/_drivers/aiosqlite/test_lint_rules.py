@@ -9,6 +9,7 @@ with op.batch_alter_table("books") as batch:
     batch.{}
 """
 BROKEN = {
+    "changing-all-rows": 'op.execute("UPDATE books SET pages = 0")',
     "adding-required-field": """
         op.add_column("books", sa.Column("pages", sa.Integer(), nullable=False))
     """,
@@ -23,6 +24,7 @@ BROKEN = {
     "table-copy": IN_BATCH.format('create_check_constraint("ck_books", "pages > 0")'),
 }
 HARMLESS = {
+    "change": 'op.execute("UPDATE books SET pages = 0 WHERE pages IS NULL")',
     "column": 'op.add_column("books", sa.Column("pages", sa.Integer()))',
     "column in a batch": IN_BATCH.format('add_column(sa.Column("pages", sa.Integer()))'),
     "default": """

@@ -39,6 +39,7 @@ __all__ = [
     "is_useless",
     "lacks_table_or_column",
     "migration_lock",
+    "null_in_most_rows",
     "partial_index",
     "prepare",
     "returns_utc",
@@ -404,6 +405,11 @@ async def update_returning_ids(
     """Update the rows that match, in one statement, and return their ids."""
     statement = update(model).where(*where).values(**values).returning(model.id)
     return (await session.scalars(statement)).all()
+
+
+def null_in_most_rows(column: Any) -> ColumnElement[bool]:
+    """Return the condition that the column is NULL, as it is in most rows."""
+    return column.is_(None)  # type: ignore[no-any-return]
 
 
 def partial_index(where: str) -> dict[str, Any]:

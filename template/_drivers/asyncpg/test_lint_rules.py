@@ -6,6 +6,7 @@ import typer
 from tests.core.linted import rules_broken
 
 BROKEN = {
+    "changing-all-rows": 'op.execute("UPDATE books SET pages = 0")',
     "adding-required-field": """
         op.add_column("books", sa.Column("pages", sa.Integer(), nullable=False))
     """,
@@ -33,6 +34,7 @@ BROKEN = {
     "syntax-error": 'op.execute("ALTER TABL books")',
 }
 HARMLESS = {
+    "change": 'op.execute("UPDATE books SET pages = 0 WHERE pages IS NULL")',
     "column": 'op.add_column("books", sa.Column("pages", sa.Integer()))',
     "default": """
         op.add_column(

@@ -24,6 +24,7 @@ from app.core.routing import RouteTable, flatten
 from app.core.safety import refuse_to_start, unsafe_settings
 from app.core.settings import CoreSettings
 from app.core.shutdown import delayed_shutdown
+from app.core.statement_endpoint import show_statements
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 NOT_IN_ITS_FOLDER = (
@@ -101,6 +102,8 @@ def create_application(
     # Not an argument of FastAPI, which would count each body three times: in the application, in
     # its router and in the route. `GET /health/live` takes 7 % less time.
     app.router.max_body_size = settings.max_body_bytes
+    if settings.database_echo and not settings.is_public:
+        show_statements(app)
     app.include_router(health.router)
     app.include_router(router)
     if settings.docs_enabled:

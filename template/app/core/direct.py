@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.base import ExecutableOption
 
-from app.core import driver
+from app.core import driver, statement_log
 
 T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
@@ -65,12 +65,13 @@ class DirectQuery:
 
 
 def announce(engine: Any, sql: str, parameters: object) -> None:
-    """Tell the listeners, and the log if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
+    """Tell the listeners, and the logs if `DATABASE_ECHO` is set, as SQLAlchemy's engine does."""
     for listener in listeners:
         listener(sql)
     for recorder in recorders:
         recorder(sql, parameters)
     if engine.echo:
+        statement_log.note(sql, parameters)
         # The engine's own logger, as SQLAlchemy sets the level of all its others to WARNING.
         getattr(engine, "sync_engine", engine).logger.info("%s %r", sql, parameters)
 

@@ -7,7 +7,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.core import driver
+from app.core import driver, statement_log
 from app.core.connections import support_check_out
 from app.core.errors import UnavailableError
 from app.core.failures import Failure
@@ -49,6 +49,8 @@ def create_engine(
     # SQLAlchemy would pass the URL's options to `connect` unchanged. The driver translates them.
     without_options = url.set(query={})
     engine = create_async_engine(without_options, **{**pool, **echo, **for_the_driver, **options})
+    if settings.database_echo:
+        statement_log.listen(engine)
     if purpose != "migrate":
         support_check_out(engine)
     driver.prepare(

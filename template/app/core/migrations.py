@@ -16,12 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core import driver
 from app.core.engine import create_engine
 from app.core.failures import Failure
-from app.core.settings import CoreSettings, parse_url
+from app.core.settings import CoreSettings, parse_url, public_address
 
 PAUSE_SECONDS = 1.0
 CONNECT_ERRORS: tuple[type[Exception], ...] = (DBAPIError, *driver.ERRORS)
 
 logger = logging.getLogger(__name__)
+
+ALWAYS_THE_SAME = ("Context impl", "Will assume")  # the beginnings of what each command logs
 
 
 def read_settings(settings: type[CoreSettings]) -> CoreSettings:
@@ -38,6 +40,11 @@ def read_settings(settings: type[CoreSettings]) -> CoreSettings:
         options["__cls_kwargs__"] = {"extra": "ignore"}  # their aliases
         needed = create_model(settings.__name__, __base__=settings, **options)
         return needed()
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Return whether Alembic logs what it does, and not which database it is on."""
+    return not record.getMessage().startswith(ALWAYS_THE_SAME)
 
 
 async def migrate(settings: CoreSettings, configure: Callable[..., None]) -> None:
@@ -83,7 +90,7 @@ def migration_urls(settings: CoreSettings) -> list[URL]:
 
 
 def cannot_connect(url: URL, settings: CoreSettings, error: Exception) -> CommandError:
-    address = url.set(username=None, password=None, query={})
+    address = public_address(url)
     reason = str(getattr(error, "orig", error)) or type(error).__name__
     name = "DATABASE_URL" if settings.database_migration_url is None else "DATABASE_MIGRATION_URL"
     return CommandError(

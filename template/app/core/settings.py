@@ -36,6 +36,12 @@ def parse_url(value: SecretStr) -> URL:
     return driver.check_url(make_url(value.get_secret_value()))
 
 
+def public_address(url: URL) -> str:
+    """Return where the database is, without the role, its password and options."""
+    address = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
+    return address.render_as_string()
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_url)]
 # An empty variable counts as not set: compose files and platforms set such variables.
 empty_is_none = BeforeValidator(lambda value: None if value == "" else value)
@@ -101,7 +107,10 @@ class CoreSettings(BaseSettings):
     database_request_timeout_seconds: Seconds = 15.0
     """How long a request may use the database in total before it fails with a 503."""
     database_echo: bool = False
-    """Log each statement with its parameters. Not for production: they may be personal data."""
+    """Log each statement with its parameters, and serve the latest at `/_statements`.
+
+    Not for production: the parameters may be personal data.
+    """
 
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
     """The maximum size of a request body. A larger one is a 413."""

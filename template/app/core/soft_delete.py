@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with
 from sqlalchemy.orm.exc import ObjectDeletedError
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
+from app.core import driver
 from app.core.bulk import count_affected
 from app.core.direct import OPTIONS
 from app.core.models import Record, utc_now
@@ -47,7 +48,7 @@ def live_or_deleted() -> CheckConstraint:
 
 
 HIDE_DELETED = with_loader_criteria(
-    SoftDelete, lambda cls: cls.deleted_at.is_(None), include_aliases=True
+    SoftDelete, lambda cls: driver.null_in_most_rows(cls.deleted_at), include_aliases=True
 )
 OPTIONS.append(HIDE_DELETED)
 

@@ -121,7 +121,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
     )
     op.create_index("ix_posts_author_id_id", "posts", ["author_id", "id"])
-    op.create_index("ix_posts_pinned", "posts", ["id"], **driver.partial_index("is_pinned"))
+    pinned = driver.partial_index("is_pinned = true")
+    op.create_index("ix_posts_pinned", "posts", ["is_pinned", "id"], **pinned)
 
     op.create_table(
         "user_roles",

@@ -143,7 +143,7 @@ async def test_a_database_that_cannot_be_reached_is_one_sentence_without_a_secre
 
     assert result.exit_code == 1
     (sentence,) = result.stderr.splitlines()
-    assert sentence.startswith((f"{nowhere} cannot be used: ", "Cannot connect to "))
+    assert sentence.startswith((f"{nowhere} cannot be used: ", f"Cannot connect to {nowhere}: "))
     assert "not-shown" not in result.output
 
 

@@ -146,11 +146,45 @@ def test_a_revision_that_changes_rows_is_read_as_if_there_were_none(tmp_path: Pa
             raise AssertionError(rows)
         assert connection.scalar(sa.text("SELECT 1 FROM books")) is None
         assert connection.scalars(sa.text("SELECT id FROM books")).all() == []
-        op.execute(sa.table("books", sa.column("id")).update().values(id=1))
+        books = sa.table("books", sa.column("id"))
+        connection.execute(books.update().where(books.c.id == 2).values(id=1))
         {DROP}
     """
 
     assert rules_broken(tmp_path, upgrade) == ["ban-drop-column"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "op.execute('UPDATE books SET pages = (SELECT 1 FROM shelves WHERE id = shelf_id)')",
+        "op.execute(sa.text(' delete from \\n books'))",
+        "op.execute(sa.table('books', sa.column('pages')).update().values(pages=0))",
+        "op.get_bind().execute(sa.table('books').delete())",
+        "op.get_bind().exec_driver_sql('DELETE FROM books')",
+    ],
+)
+def test_a_change_of_all_rows_is_found(tmp_path: Path, statement: str) -> None:
+    assert rules_broken(tmp_path, statement) == ["changing-all-rows"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "op.execute('UPDATE books SET pages = 0 WHERE pages IS NULL')",
+        "op.execute('INSERT INTO books (id) VALUES (1)')",
+        "op.get_bind().execute(sa.table('books').delete().where(sa.text('pages > 0')))",
+        """
+        op.create_table("books", sa.Column("id", sa.Integer(), primary_key=True))
+        op.execute("UPDATE books SET id = 1")
+        op.execute(sa.table("books").delete())
+        """,
+    ],
+)
+def test_a_change_of_some_rows_or_of_a_new_table_is_no_finding(
+    tmp_path: Path, statement: str
+) -> None:
+    assert rules_broken(tmp_path, statement) == []
 
 
 def test_what_cannot_be_read_without_a_database_is_told(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from app.core.engine import create_engine
 from app.core.migrations import read_settings
 from app.core.models import Base, UtcDateTime
 from app.core.registry import import_models
-from app.core.settings import CoreSettings
+from app.core.settings import CoreSettings, public_address
 
 CONFIG = Config(toml_file="pyproject.toml")
 
@@ -431,6 +431,20 @@ async def test_a_migration_that_gets_no_lock_says_so_and_can_be_run_again(
     assert await tables(other) == {"lab_a"}
 
 
+async def test_an_upgrade_logs_its_revisions_and_nothing_else(
+    other: AsyncEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        await asyncio.to_thread(command.upgrade, write_chain(tmp_path, *TABLES), "head")
+
+    messages = [each.getMessage() for each in caplog.records if each.name.startswith("alembic")]
+    assert [each.strip(" ,") for each in messages] == [
+        "Running upgrade  -> 1",
+        "Running upgrade 1 -> 2",
+        "Running upgrade 2 -> 3",
+    ]
+
+
 async def test_a_relative_target_stays_what_it_was_when_a_migration_tries_again(
     other: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,7 +508,7 @@ async def test_a_database_that_cannot_be_reached_is_one_sentence(
         await alembic(command.upgrade, "head")
 
     text = str(raised.value)
-    assert text.startswith(f"Cannot connect to {missing.drivername}://")
+    assert text.startswith(f"Cannot connect to {public_address(missing)}: ")
     assert text.endswith("Is the database running, and is DATABASE_URL right?")
     assert "\n" not in text
     assert "not-shown" not in text

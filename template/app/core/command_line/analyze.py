@@ -1,11 +1,12 @@
 """`app db analyze`: the plans of the service's statements, and indexes that they miss."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +40,12 @@ def analyze_command(
     from_tests: Annotated[
         bool, typer.Option("--from-tests", help="Run the service's tests to record statements.")
     ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", metavar="URL", help="A service that runs with DATABASE_ECHO=true: ask it."
+        ),
+    ] = None,
     sql: Annotated[
         list[str] | None, typer.Option("--sql", help="A statement to explain. Can be repeated.")
     ] = None,
@@ -70,7 +77,7 @@ def analyze_command(
     settings = load_settings()
     if prove and settings.is_public:
         fail("--prove locks tables. Use it where ENVIRONMENT is development.")
-    statements = read_statements(recording, from_tests=from_tests, sql=sql or [])
+    statements = read_statements(recording, from_tests=from_tests, url=url, sql=sql or [])
     options = Options(large, repeated, assume_large=assume_large, prove=prove)
     try:
         report = run(analyze(settings, statements, options), settings)
@@ -82,7 +89,7 @@ def analyze_command(
 
 
 def read_statements(
-    recording: Path | None, *, from_tests: bool, sql: list[str]
+    recording: Path | None, *, from_tests: bool, url: str | None, sql: list[str]
 ) -> "list[Statement]":
     from app.core.command_line.analyzing import plans
     from app.core.command_line.analyzing.recordings import (
@@ -91,13 +98,16 @@ def read_statements(
         read_recording,
     )
 
-    if recording is None and not from_tests and not sql:
-        raise typer.BadParameter("Name a FILE, or use --from-tests or --sql.")
+    if not (recording or from_tests or url or sql):
+        raise typer.BadParameter("Name a FILE, or use --from-tests, --url or --sql.")
     statements = [Statement(plans.as_driver_sql(each.rstrip("; \n")), ()) for each in sql]
     texts = [record_tests()] if from_tests else []
     texts += [read_file(recording)] if recording else []
+    texts += [ask_service(url)] if url else []
     for text in texts:
         statements += read_recording(text.splitlines(), load_application)
+    if not statements and url:
+        fail(f"{url} has sent no statements since its start: send requests to it first.")
     if not statements:
         fail(
             "There are no statements. A FILE has what the service logs as JSON with"
@@ -106,7 +116,7 @@ def read_statements(
     return statements
 
 
-def load_application() -> object:
+def load_application() -> Any:
     from app.main import app
 
     return app
@@ -119,6 +129,33 @@ def read_file(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}.")
+
+
+def ask_service(url: str) -> str:
+    """Return what a service in development has kept: see `app/core/statement_endpoint.py`."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    from app.core.statement_endpoint import PATH
+
+    if not url.startswith(("http://", "https://")):
+        raise typer.BadParameter("The URL of a service begins with http:// or https://.")
+    try:
+        with urlopen(url.rstrip("/") + PATH, timeout=10) as response:  # noqa: S310 - see above
+            kept: str = response.read().decode()
+    except HTTPError as error:
+        error.close()
+        fail(
+            f"{url} does not show its statements: HTTP {error.code}. Start it with"
+            " DATABASE_ECHO=true where ENVIRONMENT is development."
+        )
+    except (OSError, HTTPException, ValueError) as error:
+        fail(f"{url} cannot be asked: {getattr(error, 'reason', error)}. Is the service running?")
+    name = load_application().title
+    if not kept.startswith(f"{json.dumps({'service': name})}\n"):
+        fail(f"{url} is another service than this one, which is {name}.")
+    return kept
 
 
 def record_tests() -> str:

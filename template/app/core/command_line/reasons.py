@@ -10,6 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from app.core import driver
 from app.core.command_line.server_facts import CURES
 from app.core.health import HOW_TO_START_IT
+from app.core.settings import public_address
+
+__all__ = ["explain", "public_address"]
 
 
 def explain(error: BaseException, settings: Any, url: URL | None = None) -> str:
@@ -21,12 +24,6 @@ def explain(error: BaseException, settings: Any, url: URL | None = None) -> str:
     if isinstance(error, DBAPIError) and driver.failure_of(error) is None and error.statement:
         return f"{address} refused a statement: {reason}. {CURES.get(details['code'], '')}".strip()
     return f"{address} cannot be used: {reason}. {cure(cause, details.get('code', ''))}"
-
-
-def public_address(url: URL) -> str:
-    """Return where the database is, without the role, its password and options."""
-    address = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
-    return address.render_as_string()
 
 
 def first_cause(error: BaseException) -> BaseException:

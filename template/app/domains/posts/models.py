@@ -25,7 +25,8 @@ class Post(Record):
     __tablename__ = "posts"
     __table_args__ = (
         Index("ix_posts_author_id_id", "author_id", "id"),  # an author's posts, newest first
-        partial_index("ix_posts_pinned", "id", where="is_pinned"),  # only a few posts are pinned
+        # Only a few posts are pinned. `is_pinned` is for a database whose indexes have all rows.
+        partial_index("ix_posts_pinned", "is_pinned", "id", where="is_pinned = true"),
     )
 
     title: Mapped[Name]

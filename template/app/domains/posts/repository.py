@@ -3,7 +3,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, bindparam, case, func, or_, select
+from sqlalchemy import Row, Select, bindparam, case, func, literal_column, or_, select
 
 from app.core.bulk import upsert_rows
 from app.core.pagination import Page, read_page_of
@@ -20,7 +20,9 @@ FILTERS = {
     ),
     "author_id": Post.author_id == bindparam("author_id"),
     "tag": Post.tags.any(Tag.name == bindparam("tag")),
-    "pinned": Post.is_pinned == bindparam("pinned"),
+    # No parameter: a partial index serves only queries that have its condition.
+    "pinned": Post.is_pinned == literal_column("true"),
+    "unpinned": Post.is_pinned == literal_column("false"),
 }
 RANKED = select(
     Post.id,
@@ -55,14 +57,10 @@ class PostRepository(Repository[Post]):
         size: int,
     ) -> Page[PostRead]:
         """Return posts that match all given filters, with author and tags, oldest first."""
-        filters = {
-            "text": text and escape_like(text),
-            "author_id": author_id,
-            "tag": tag,
-            "pinned": pinned,
-        }
+        filters = {"text": text and escape_like(text), "author_id": author_id, "tag": tag}
         given = {name: value for name, value in filters.items() if value is not None}
-        query = select_posts(*given)
+        by_state = [] if pinned is None else ["pinned" if pinned else "unpinned"]
+        query = select_posts(*given, *by_state)
         return await read_page_of(self.session, query, PostRead, page=page, size=size, **given)
 
     async def list_latest(self, *, per_author: int, limit: int) -> list[PostRead]:

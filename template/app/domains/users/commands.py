@@ -1,15 +1,12 @@
 """Commands for users: `uv run app users`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from app.core.command_line.output import fail, load_settings, run
-from app.core.database import open_database
 from app.core.errors import NotFoundError
-from app.domains.users.repository import UserRepository
-from app.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="Work with users.")
 
@@ -27,7 +24,11 @@ def restore_command(
     typer.echo(f"Restored {email}.")
 
 
-async def restore_user(settings: Settings, user_id: UUID) -> str:
+async def restore_user(settings: Any, user_id: UUID) -> str:
+    # Here, because `app --help` imports this file.
+    from app.core.database import open_database
+    from app.domains.users.repository import UserRepository
+
     async with open_database(settings) as database, database.transaction() as session:
         user = await UserRepository(session).restore(user_id)
         return user.email

@@ -1,9 +1,14 @@
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
+from typer.testing import CliRunner
 
+from app.core.commands import command_line
+from tests.conftest import CountStatements
 from tests.domains.posts.factories import create_post
 from tests.domains.users.factories import create_user
 
@@ -104,3 +109,27 @@ async def test_without_posts_the_page_is_empty(client: AsyncClient) -> None:
     page = (await client.get("/posts")).json()
 
     assert page == {"items": [], "total": 0, "page": 1, "size": 20}
+
+
+async def test_pinned_posts_are_found_by_their_index(
+    client: AsyncClient, session: AsyncSession, count_statements: CountStatements
+) -> None:
+    """By the plan of the database, as for a large table."""
+    author = await create_user(session)
+    for number in range(20):
+        await create_post(session, author=author, is_pinned=number == 10)
+
+    async with count_statements() as statements:
+        await find_titles(client, pinned=True)
+    search = next(each for each in statements if "is_pinned = true" in each)
+    line = {"route": "GET /posts", "request": "1", "statement": search}
+    line["parameters"] = "(20, 20)"  # the limit and the offset, in either order
+    words = ["db", "analyze", "-", "--assume-large", "--json"]
+    result = await asyncio.to_thread(
+        CliRunner().invoke, command_line, words, input=json.dumps(line)
+    )
+
+    report = json.loads(result.stdout)
+    assert report["explained"] == 1
+    assert "ix_posts_pinned" not in report["unused_indexes"]
+    assert [each for each in report["findings"] if each["routes"]] == []

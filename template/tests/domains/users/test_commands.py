@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 from uuid import uuid4
 
 from httpx import AsyncClient
@@ -36,3 +38,17 @@ async def test_users_who_were_deleted_long_ago_are_purged(
     result = await asyncio.to_thread(CliRunner().invoke, command_line, ["purge", "--days", "30"])
 
     assert ["users", "1", "0"] in [line.split() for line in result.stdout.splitlines()]
+
+
+def test_the_help_does_not_wait_for_the_imports_of_the_database() -> None:
+    program = (
+        "import sys; from app.core.commands import command_line as run;"
+        "run(['--help'], standalone_mode=False); print('imported:', *sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    imported = ran.stdout.rpartition("imported:")[2].split()
+    assert "app.domains.users.commands" in imported
+    assert "sqlalchemy" not in imported

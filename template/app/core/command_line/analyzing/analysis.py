@@ -29,7 +29,7 @@ from app.core.command_line.analyzing.recordings import EXPLAINED, Statement
 from app.core.command_line.output import progress_bar
 from app.core.engine import create_engine
 from app.core.registry import import_models
-from app.core.settings import CoreSettings
+from app.core.settings import CoreSettings, public_address
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,11 @@ async def analyze(
     `DBAPIError` if the database cannot be used, and `CommandError` if its owner cannot connect.
     """
     import_models()  # to know in which file a table is
-    url = settings.primary_url.set(username=None, password=None, query={})
     engine = create_engine(settings.primary_url, settings, "write")
     try:
         async with engine.execution_options(begin="BEGIN").connect() as connection:
             known = await read_tables(connection, options)
-            report = Report(str(url), known, options.assume_large)
+            report = Report(public_address(settings.primary_url), known, options.assume_large)
             found = await explain_all(connection, statements, report)
     finally:
         await engine.dispose()

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.command_line.analyzing.plan_steps import Parameters
+from app.core.statement_endpoint import find_route, recorded_line
 
 STATEMENTS_FILE = "TEST_STATEMENTS_FILE"  # names the file to which the tests append
 FIELDS = {"route", "request", "statement", "parameters"}
@@ -48,9 +49,7 @@ class Statement:
 
 def as_line(route: str, request: str, sql: str, parameters: object) -> str:
     """Return a line of a recording, which `read_recording` reads."""
-    values = repr(parameters)
-    recorded = {"route": route, "request": request, "statement": sql, "parameters": values}
-    return json.dumps(recorded) + "\n"
+    return recorded_line(route, request, sql, repr(parameters))
 
 
 def read_recording(lines: Iterable[str], load_app: Callable[[], Any]) -> list[Statement]:
@@ -108,16 +107,6 @@ def split(event: str) -> tuple[str, Parameters]:
             return event[:position], parameters
         position = event.find(" [", position + 1)
     return event, None
-
-
-def find_route(app: Any, method: str, path: str) -> str | None:
-    """Return the route that the router of the application takes: the first one that matches."""
-    from fastapi.routing import iter_route_contexts
-
-    for route in iter_route_contexts(app.routes):
-        if method in (route.methods or ()) and route.path_regex.match(path):
-            return f"{method} {route.path}"
-    return None
 
 
 def restore(values: object) -> Parameters:

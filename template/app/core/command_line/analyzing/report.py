@@ -41,9 +41,14 @@ def show_report(console: Console, report: Report) -> None:
 
 def summary(report: Report) -> Text:
     count = len(report.findings)
-    problems = "No problem" if not count else "1 problem" if count == 1 else f"{count} problems"
-    text = f"{problems} in {report.explained} different statements on {report.address}"
+    problems = counted(count, "problem") if count else "No problem"
+    statements = counted(report.explained, "different statement")
+    text = f"{problems} in {statements} on {report.address}"
     return Text(text, style="bold red" if count else "bold green")
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def new_table(*headings: str, gap: int) -> Table:
@@ -143,9 +148,10 @@ def table_of_routes(report: Report) -> Table:
 
 def notes(report: Report) -> Iterator[str]:
     if len(report.routes) > COSTS_SHOWN:
-        yield f"… and {len(report.routes) - COSTS_SHOWN} routes with fewer statements."
+        left = counted(len(report.routes) - COSTS_SHOWN, "route")
+        yield f"… and {left} with fewer statements."
     if report.unexplained:
-        yield f"\n{len(report.unexplained)} statements could not be explained:"
+        yield f"\n{counted(len(report.unexplained), 'statement')} could not be explained:"
         shown = list(report.unexplained.items())[:COSTS_SHOWN]
         yield from (f"    {reason}: {sql[:STATEMENT_LENGTH]}" for sql, reason in shown)
     if not report.known.tables:

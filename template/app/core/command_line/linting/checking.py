@@ -12,6 +12,7 @@ from app.core import driver
 from app.core.command_line.linting import rules
 from app.core.command_line.linting.findings import Finding, apply_exemptions
 from app.core.command_line.linting.recording import record
+from app.core.command_line.linting.row_changes import changes_of_all_rows
 
 UNREADABLE = "The upgrade cannot be run without a database, what comes after this is not checked"
 
@@ -37,7 +38,7 @@ def lint(revisions: Iterable[Script]) -> list[Linted]:
 def lint_revision(revision: Script) -> list[Finding]:
     dialect = make_url(driver.DEFAULT_URL).get_dialect()()
     steps, unreadable = record(revision, dialect)
-    findings = list(rules.check(steps, dialect))
+    findings = [*rules.check(steps, dialect), *changes_of_all_rows(steps)]
     if unreadable:
         line = steps[-1].line if steps else 1
         findings.append(Finding(line, "unreadable", f"{UNREADABLE}: {unreadable}."))

@@ -18,7 +18,7 @@ from alembic.operations.ops import (
     MigrateOperation,
 )
 from alembic.script import Script
-from sqlalchemy import Dialect, TextClause
+from sqlalchemy import Dialect, TextClause, UpdateBase
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 
@@ -121,7 +121,7 @@ class EmptyConnection:
         self.dialect = recorder.dialect
 
     def execute(self, statement: Any, *_: Any, **__: Any) -> NoRows:
-        if isinstance(statement, str | TextClause):
+        if isinstance(statement, str | TextClause | UpdateBase):
             self.recorder.record(ExecuteSQLOp(statement))
         return NoRows()
 
