@@ -28,7 +28,7 @@ OWN = re.compile(
     |app\.core\.answers\.(Answer|StoredAnswer\.__\w+|find_model|select_answer)$
     |app\.core\.idempotency\.(WITHOUT_BODY|adapter_of|answer_of|caller_of|get_once|respond|row_of)$
     |app\.core\.idempotency\.Once\.(__init__|claim|model|route|row|store)$
-    |app\.core\.inserts\.(upsert|write)_\w+$
+    |app\.core\.inserts\.(empty_fields_of|(upsert|write)_\w+)$
     |app\.core\.imports\.(BATCH_BYTES|LINE_BYTES|MEMORY_BYTES|describe)$
     |app\.core\.logs\.(CLIENT_LEFT|PLAIN_FIELDS|REQUEST_ID|TEXTS_OF_THE_CODE|drop_colors)$
     |app\.core\.logs\.(escape_texts|is_not_logged_here)$
@@ -43,7 +43,7 @@ OWN = re.compile(
     |app\.core\.cursors\.(BOUNDED|CursorQuery\.(?!__init__)\w+|inner_type|is_unary)$
     |app\.core\.registry\.(columns_of|fields_of)$
     |app\.core\.(database\.refuse_locks|errors\.__getattr__)$
-    |app\.core\.defaults\.(Same|convert|is_now)$
+    |app\.core\.defaults\.(Default|Same|convert|default_of|defaults_of|is_now)$
     |app\.core\.direct\.(DirectQuery|announce|as_database_error|call|invalidate|recorders)$
     |app\.core\.driver\.(DEFAULT_MIGRATION_URL|TrackedConnection|begin|commit|is_useless|roll_back)$
     |app\.core\.pagination\.beyond$
