@@ -1,5 +1,6 @@
 """Everything about MySQL, MariaDB and aiomysql that the rest of the service need not know."""
 
+import asyncio
 import logging
 import re
 import ssl
@@ -110,6 +111,7 @@ LOCK_TIMEOUT = 1205
 NO_SUCH_NAME = 1305
 NO_SUCH_DATABASE = 1049
 DEADLOCK = 1213
+SERVER_LOST = 2013
 READ_ONLY = {1290, 1792, 1836}  # the server, by an option; the session; the server
 WRONG_VALUE = 1366
 UNKNOWN_NAMES = {1146, 1054}  # a table, a column
@@ -146,7 +148,7 @@ FAILURES = {
     2002: Failure.UNAVAILABLE,
     2003: Failure.UNAVAILABLE,
     2006: Failure.UNAVAILABLE,
-    2013: Failure.UNAVAILABLE,
+    SERVER_LOST: Failure.UNAVAILABLE,
 }
 
 KEY = re.compile(r"for key '(?:[^']*\.)?([^'.]+)'$")
@@ -230,13 +232,16 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext | None:
 
 
 class CheckedConnection(aiomysql.Connection):  # type: ignore[misc]
-    """Raise errors where aiomysql goes on: without TLS, and after a deadlock.
+    """Raise errors where aiomysql goes on: without TLS, after a deadlock, and without an answer.
 
     The server, or a proxy in between, may offer no TLS. A deadlock rolls the whole transaction
-    back: to commit what comes after it would lose what came before.
+    back: to commit what comes after it would lose what came before. SQLAlchemy waits for the
+    answer to ROLLBACK even if the task is cancelled: not longer here than `rollback_timeout`
+    seconds, after which the connection is closed.
     """
 
     is_rolled_back = False
+    rollback_timeout: float | None = None
 
     async def _request_authentication(self) -> None:
         if self._ssl_context and not self.server_capabilities & TLS_OFFERED:
@@ -257,12 +262,18 @@ class CheckedConnection(aiomysql.Connection):  # type: ignore[misc]
         await super().commit()
 
     async def rollback(self) -> None:
-        await super().rollback()
+        try:
+            async with asyncio.timeout(self.rollback_timeout):
+                await super().rollback()
+        except TimeoutError as error:
+            self.close()
+            raise aiomysql.OperationalError(SERVER_LOST, "No answer to ROLLBACK.") from error
         self.is_rolled_back = False
 
 
-async def connect(**options: Any) -> CheckedConnection:
+async def connect(*, rollback_timeout: float | None = None, **options: Any) -> CheckedConnection:
     connection = CheckedConnection(**options)
+    connection.rollback_timeout = rollback_timeout
     try:
         await connection._connect()
     except BaseException:
@@ -322,6 +333,7 @@ def engine_options(
         "connect_args": {
             "charset": "utf8mb4",
             "connect_timeout": connect_timeout,
+            "rollback_timeout": statement_timeout and connect_timeout,
             "async_creator_fn": connect,
             "conv": CONVERSIONS,
             "init_command": setup,

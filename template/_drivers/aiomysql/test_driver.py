@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -106,6 +107,48 @@ async def test_a_connection_that_was_lost_in_the_pool_is_replaced(
     async with database.read() as reading, database.transaction() as writing:
         assert await reading.scalar(select(1)) == 1
         assert await writing.scalar(select(1)) == 1
+
+
+@pytest.mark.usefixtures("migrated")
+async def test_a_server_that_became_silent_does_not_keep_a_transaction_from_ending(
+    settings: CoreSettings,
+) -> None:
+    url = settings.primary_url
+    answers = asyncio.Event()
+    answers.set()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection(url.host, url.port)
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                await answers.wait()
+                target.write(data)
+            target.close()
+
+        await asyncio.gather(copy(reader, to_server), copy(from_server, writer))
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as relayed:
+        through = url.set(host="127.0.0.1", port=relayed.sockets[0].getsockname()[1])
+        changes = {
+            "database_url": SecretStr(through.render_as_string(hide_password=False)),
+            "database_connect_timeout_seconds": 0.5,
+        }
+        database = Database(settings.model_copy(update=changes))
+
+        async def fail(session: AsyncSession) -> None:
+            await session.execute(select(1))
+            answers.clear()
+            raise LookupError
+
+        with pytest.raises(DBAPIError, match="No answer to ROLLBACK") as error:
+            await database.run(fail)
+        answers.set()
+        async with database.transaction() as session:
+            assert await session.scalar(select(1)) == 1
+        await database.dispose()
+
+    assert driver.failure_of(error.value) is Failure.UNAVAILABLE
 
 
 async def test_the_server_ends_a_query_that_takes_too_long(

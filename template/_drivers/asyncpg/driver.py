@@ -51,8 +51,11 @@ DEFAULT_URL = "postgresql+asyncpg://app:app@localhost:5432/app"
 # The role that owns the tables, as compose.yaml makes it.
 DEFAULT_MIGRATION_URL = "postgresql+asyncpg://migrator:migrator@localhost:5432/app"
 
+# What asyncpg raises if the connection is unusable, and SQLAlchemy leaves as it is. The second one:
+# the server is ending the connection at this very moment.
+LOST: tuple[type[Exception], ...] = (OSError, asyncpg.InternalClientError)
 # What `fetch` raises if the database reports an error or cannot be reached.
-ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, *LOST)
 
 # The type of the driver's numbers, which SQLAlchemy asks for when it converts them.
 RESULT_TYPE: Any = 1700  # NUMERIC: asyncpg returns decimals
@@ -242,7 +245,7 @@ def prepare(
     def on_connect(dialect: Any, _: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         try:
             return dialect.connect(*args, **{**kwargs, **from_url})
-        except OSError as error:  # asyncpg leaves it as it is: refused, unknown host, timed out
+        except LOST as error:  # refused, unknown host, timed out
             raise dialect.loaded_dbapi.OperationalError(
                 f"cannot connect: {error!r}", error
             ) from error
@@ -253,7 +256,7 @@ def prepare(
         error = context.original_exception
         if context.connection is None or is_useless(error, writes=purpose == "write"):
             context.is_disconnect = True
-        if isinstance(error, OSError):  # of `command_timeout`: asyncpg leaves it as it is
+        if isinstance(error, LOST):
             context.is_disconnect = True
             raise OperationalError(
                 context.statement, None, error, hide_parameters=True, connection_invalidated=True
@@ -277,7 +280,8 @@ def prepare(
 
 def is_useless(error: BaseException, *, writes: bool) -> bool:
     """Return whether the error means that no connection of the pool can be used any more."""
-    return writes and getattr(error, "sqlstate", None) == READ_ONLY
+    is_read_only = getattr(error, "sqlstate", None) == READ_ONLY
+    return isinstance(error, LOST) or (writes and is_read_only)
 
 
 def cause_of(error: DBAPIError) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import select, text, update
@@ -10,7 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
+from app.core.connections import check_out
 from app.core.database import Database
+from app.core.direct import call
 from app.core.engine import create_engine
 from app.core.failures import Failure
 from app.core.settings import CoreSettings
@@ -143,6 +146,38 @@ async def test_a_connection_that_became_silent_is_a_failure_of_the_database(
     await engine.dispose()
 
     assert driver.failure_of(error.value) is Failure.TIMEOUT
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize("with_records", [False, True])
+async def test_a_connection_that_the_server_is_ending_is_a_failure_of_the_database(
+    settings: CoreSettings, with_records: bool
+) -> None:
+    """As asyncpg reports it, after a crash of the server for example."""
+    engine = create_engine(settings.primary_url, settings, "write")
+
+    @sa.event.listens_for(engine.sync_engine, "do_execute")
+    def on_execute(_: Any, statement: str, *__: Any) -> None:
+        if statement == "SELECT 2":
+            raise asyncpg.InternalClientError("cannot switch to state 12")
+
+    async def fail() -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 12")
+
+    async def use() -> None:
+        if with_records:
+            async with AsyncSession(engine) as session:
+                await session.execute(text("SELECT 2"))
+        else:
+            connection = await check_out(engine)
+            await call(engine, connection, "SELECT 2", fail, writes=True)
+
+    with pytest.raises(DBAPIError) as error:
+        await use()
+    await engine.dispose()
+
+    assert error.value.connection_invalidated
+    assert driver.failure_of(error.value) is Failure.UNAVAILABLE
 
 
 @pytest.mark.parametrize("given", ["postgresql+psycopg://db/app", "postgresql+asyncpg://db"])

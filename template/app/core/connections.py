@@ -71,8 +71,10 @@ async def check_out(engine: AsyncEngine) -> PoolProxiedConnection:
         pass
     finally:
         CHECKOUT.is_immediate = False
-    async with engine.connect():
-        pass  # it is in the pool now, or this has raised why not
+    async with engine.connect() as made:
+        # It is in the pool at the end, or this has raised why not. There is nothing to roll back,
+        # for which a server that does not answer would be waited for, even after a cancellation.
+        (await made.get_raw_connection()).info["is_clean"] = True
     dbapi: Any = engine.dialect.loaded_dbapi
     try:
         return await engine.raw_connection()  # with IO: it may be another one, or pinged every time

@@ -6,11 +6,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.connections import check_in, check_out
 from app.core.database import Database
+from app.core.engine import create_engine
 from app.core.reads import read_all
 from app.core.settings import CoreSettings
 from tests.conftest import checked_out
 from tests.core.lab import LabShelf, ShelfRead
+from tests.core.server import watch
 
 ALL_SHELVES = select(LabShelf).order_by(LabShelf.id)
 
@@ -26,6 +29,22 @@ def count_pings(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> list[An
 
     monkeypatch.setattr(engine.dialect, "do_ping", count)
     return pinged
+
+
+@pytest.mark.usefixtures("migrated")
+async def test_a_new_connection_has_nothing_to_roll_back(settings: CoreSettings) -> None:
+    """Nobody could cancel that, and a server that does not answer would be waited for."""
+    engine = create_engine(settings.primary_url, settings, "write")
+    async with engine.connect():
+        pass  # SQLAlchemy asks the first connection for the version
+    await engine.dispose()
+    noted: list[str] = []
+    watch(engine, noted.append)
+
+    check_in(await check_out(engine), engine)
+    await engine.dispose()
+
+    assert noted == []
 
 
 async def test_a_connection_that_was_idle_is_tested_before_use(
