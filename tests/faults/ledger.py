@@ -44,8 +44,8 @@ class Ledger:
         status, retry_after, body = BROKEN, None, None
         try:
             response = await self.client.request(method, path, **options)
-        except httpx.TransportError:
-            pass
+        except httpx.TransportError as error:
+            body = repr(error)
         else:
             status, retry_after = response.status_code, response.headers.get("Retry-After")
             body = response.json() if response.content else None
@@ -95,6 +95,10 @@ class Ledger:
 
     def statuses(self) -> Counter[int]:
         return Counter(answer.status for answer in self.answers)
+
+    def broken(self) -> list[Any]:
+        """Why there was no answer, each time."""
+        return [answer.body for answer in self.answers if answer.status == BROKEN]
 
     def slowest(self) -> float:
         return max(answer.seconds for answer in self.answers)

@@ -77,9 +77,9 @@ async def fail_under_load(
         await asyncio.sleep(DOWN_SECONDS)
         await asyncio.to_thread(fault.__exit__, None, None, None)
         seconds = await other.recovered()
-    assert (live.status, ready.status) == (200, 503)
+    assert (live.status, ready.status) == (200, 503), other.broken()
     assert ready.seconds < READY_SECONDS + MARGIN_SECONDS
-    assert ledger.statuses().keys() == {200, 201, 503}
+    assert ledger.statuses().keys() == {200, 201, 503}, ledger.broken()
     assert {answer.retry_after for answer in ledger.refused()} == {"1"}
     assert ledger.slowest() < REQUEST_SECONDS + MARGIN_SECONDS
     assert await ledger.lost(stage.url) == set()

@@ -111,9 +111,9 @@ async def swallow(service: Service, proxy: Proxy, stage: Stage, *, cut: bool = F
             ready = await other.send("GET", "/health/ready")
             await asyncio.sleep(REQUEST_SECONDS)
     seconds = await other.recovered()
-    assert (live.status, ready.status) == (200, 503)
+    assert (live.status, ready.status) == (200, 503), other.broken()
     assert ready.seconds < READY_SECONDS + MARGIN_SECONDS
-    assert ledger.statuses().keys() == {503}
+    assert ledger.statuses().keys() == {503}, ledger.broken()
     assert {answer.retry_after for answer in ledger.refused()} == {"1"}
     assert ledger.slowest() < REQUEST_SECONDS + MARGIN_SECONDS
     assert await ledger.lost(stage.url) == set()
