@@ -16,7 +16,7 @@ from tests.project import PATIENCE_SECONDS
 
 WARM_UP = 15  # a new connection first prepares its statements
 REQUESTS = 10
-SETTLE_SECONDS = 0.05
+SETTLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
