@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult, UpdateBase, delete, insert, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import driver
-from app.core.defaults import Columns, complete, converted, insert_sql, table_of
+from app.core.defaults import complete, converted, insert_sql, table_of
 from app.core.direct import announce, call
 from app.core.execution import connection_of, engine_of, flush
 from app.core.models import Base
@@ -44,7 +44,7 @@ async def insert_rows(session: AsyncSession, model: type[Base], rows: Iterable[R
 
 async def insert_directly(session: AsyncSession, model: type[Base], rows: list[Row]) -> bool:
     """Insert the rows by the driver, unless a default is SQL. Return whether it was possible."""
-    columns = complete(model, rows[:1])
+    columns = complete(model, rows)
     if columns is None:
         return False
     await flush(session)
@@ -52,12 +52,7 @@ async def insert_directly(session: AsyncSession, model: type[Base], rows: list[R
     names = tuple(columns)
     statement = insert_sql(model, names, engine.dialect)
     announce(engine, statement, f"{len(rows)} rows")
-    # Part by part, while the database works on the one before.
-    records = (
-        record
-        for part in in_chunks(rows)
-        for record in converted(model, cast("Columns", complete(model, part)), engine.dialect)
-    )
+    records = converted(model, columns, engine.dialect)
     arguments = (connection.driver_connection, table_of(model), names, statement, records)
     await call(engine, connection, statement, driver.insert_many, *arguments, writes=True)
     return True
