@@ -46,7 +46,7 @@ OWN = re.compile(
     |app\.core\.defaults\.(Default|Same|convert|default_of|defaults_of|is_now)$
     |app\.core\.direct\.(DirectQuery|announce|as_database_error|call|invalidate|recorders)$
     |app\.core\.driver\.(DEFAULT_MIGRATION_URL|TrackedConnection|begin|commit|is_useless|roll_back)$
-    |app\.core\.pagination\.beyond$
+    |app\.core\.(engine\.most_connections|pagination\.beyond)$
     |app\.core\.purge\.(delete_unreferenced|purge_batch|references)$
     |app\.core\.responses\.(allowed_methods|title_of)$
     |app\.core\.sessions\.(LOST|(Lazy|Read)Session\.\w+|Write(Once|Session)|close_session)$

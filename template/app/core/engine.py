@@ -62,6 +62,12 @@ def create_engine(
     return engine
 
 
+def most_connections(engine: AsyncEngine) -> int:
+    """Return how many connections the pool of the engine opens at most."""
+    pool: Any = engine.pool
+    return int(pool.size() + max(0, pool._max_overflow))  # told by no public name
+
+
 class ConnectionQueue:
     """Admit as many tasks as there are connections, first come, first served.
 
@@ -69,8 +75,7 @@ class ConnectionQueue:
     """
 
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
-        pool: Any = engine.pool
-        self.places = asyncio.Semaphore(pool.size() + max(0, pool._max_overflow))
+        self.places = asyncio.Semaphore(most_connections(engine))
         self.timeout = timeout
 
     async def acquire(self) -> None:

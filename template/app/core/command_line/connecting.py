@@ -13,7 +13,7 @@ from app.core import driver
 from app.core.command_line.reasons import explain, public_address
 from app.core.command_line.server_facts import FACTS
 from app.core.database import Database
-from app.core.engine import Purpose, create_engine
+from app.core.engine import Purpose, create_engine, most_connections
 from app.core.health import VERSIONS, read_revision, read_revisions
 from app.core.settings import CoreSettings, parse_url
 
@@ -128,8 +128,3 @@ async def describe_pools(settings: CoreSettings) -> str:
     await database.dispose()
     write, read = most[database.engine], most[database.read_engine]
     return f"{write} to write, {read} to read; at most {sum(most.values())} for each process"
-
-
-def most_connections(engine: AsyncEngine) -> int:
-    pool: Any = engine.pool
-    return int(pool.size() + max(0, pool._max_overflow))  # noqa: SLF001 - it is told nowhere else
