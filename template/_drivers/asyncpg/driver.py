@@ -257,7 +257,6 @@ def prepare(
         if context.connection is None or is_useless(error, writes=purpose == "write"):
             context.is_disconnect = True
         if isinstance(error, LOST):
-            context.is_disconnect = True
             raise OperationalError(
                 context.statement, None, error, hide_parameters=True, connection_invalidated=True
             )
